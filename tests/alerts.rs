@@ -184,6 +184,8 @@ fn rules_are_listed() {
     assert!(run.status.success());
     assert_eq!(text.lines().filter(|line| !line.starts_with(' ')).count(), 21);
     assert!(text.contains("threshold 25 hosts, 100 for sources inside; window 60 s"), "{text}");
+    assert!(text.contains("threshold 50 peers; sliding 60 s, 60 together"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
 
 /// Answers requests with these statuses, and then gives what it was sent.

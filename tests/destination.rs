@@ -151,6 +151,33 @@ fn unknown_schemes_are_refused_with_those_that_exist() {
 }
 
 #[test]
+fn what_was_probably_meant_is_said() {
+    for (text, meant) in [
+        ("flows.json", "json:flows.json"),
+        ("out/flows.ipfix?odid=1", "ipfix-file:out/flows.ipfix?odid=1"),
+        ("/var/lib/flows", "json:/var/lib/flows"),
+        ("-", "json:-"),
+        ("json", "json:PATH"),
+        ("10.0.0.1:2055", "ipfix://10.0.0.1:2055 or netflow9://10.0.0.1:2055"),
+        ("10.0.0.1", "ipfix://10.0.0.1 or netflow9://10.0.0.1"),
+        ("2001:db8::1", "ipfix://[2001:db8::1] or netflow9://[2001:db8::1]"),
+        ("[::1]:4739", "ipfix://[::1]:4739 or ipfix+tcp://[::1]:4739"),
+        ("localhost:9200", "elastic+http://localhost:9200 or elastic+https://localhost:9200"),
+        ("b1:9092", "kafka://b1:9092/TOPIC"),
+        ("http://me:secret@h:9200", "elastic+http://h:9200"),
+        ("udp://h:1", "ipfix://h:1 or netflow9://h:1"),
+        ("file:///tmp/x", "json:/tmp/x"),
+        ("IPFIX://h", "ipfix://h"),
+        ("jsn:x", "json:x"),
+    ] {
+        refuse(text, &[&format!("; perhaps {meant}; outputs are netflow5:")]);
+    }
+    for text in ["", "bogus", "me:secret@h/x", "bogus://h"] {
+        assert!(!text.parse::<Destination>().unwrap_err().contains("perhaps"), "{text}");
+    }
+}
+
+#[test]
 fn unknown_settings_are_refused_with_those_that_exist() {
     let cases = [
         ("netflow5://h?template-refresh=60s", "template-refresh", "odid, mtu, pps"),
@@ -230,6 +257,7 @@ fn numbers_are_in_their_range() {
         refuse(&format!("netflow9://h?template-refresh={value}"), &[&reason, "such as 60s"]);
         refuse(&format!("ipfix+tcp://h?reconnect={value}"), &["reconnect=", "such as 60s"]);
     }
+    refuse("ipfix+tcp://h?reconnect=60", &["; 60 has no unit: 60s?"]);
 }
 
 #[test]

@@ -346,4 +346,6 @@ fn missing_interface_is_an_error() {
     assert!(message.contains("cannot find interface none-such: no such device"), "{message}");
     let output = support::flowprobe().arg("doctor").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("flowprobe doctor -i eth1"), "{message}");
 }

@@ -44,7 +44,7 @@ pub use output::{Context, Destination, OUTPUTS, Output, Setting, forms, help, wi
 pub use patience::Patience;
 pub use tls::{error_with_exporter, server_config};
 pub use transport::{FilesInUse, LineFile};
-pub use unit::number_with_unit;
+pub use unit::{missing_unit, number_with_unit};
 pub use unopened::Unopened;
 pub use webhook::Webhook;
-pub use words::{noun, wrapped};
+pub use words::{nearest, noun, wrapped};

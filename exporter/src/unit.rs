@@ -1,5 +1,16 @@
 //! Numbers with units in settings.
 
+/// Words for an error: that a number has no unit, and which one was probably meant. Empty for
+/// another text, and for 0.
+pub fn missing_unit(text: &str, unit: &str) -> String {
+    let is_number = text.bytes().all(|octet| octet.is_ascii_digit());
+    if is_number && text.contains(|digit: char| digit != '0') {
+        format!("; {text} has no unit: {text}{unit}?")
+    } else {
+        String::new()
+    }
+}
+
 /// Reads a whole number, with or without a unit: k, M and G are powers of 1000, and Ki, Mi and Gi
 /// of 1024. `None` for other text, or a number of more than 64 bits.
 pub fn number_with_unit(text: &str) -> Option<u64> {

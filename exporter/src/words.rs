@@ -41,6 +41,39 @@ pub fn noun<'a>(number: u64, one: &'a str, several: &'a str) -> &'a str {
     if number == 1 { one } else { several }
 }
 
+/// The one of some words that a user may have meant by another word: at most a third of its
+/// characters differ. A word of more than 64 characters has none.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 64;
+    let word: Vec<char> = word.to_lowercase().chars().take(LONGEST + 1).collect();
+    let most = if word.len() > LONGEST { 0 } else { word.len() / 3 };
+    let differences = known.into_iter().map(|other| (differences(&word, other), other));
+    let likely = differences.filter(|(number, _)| *number <= most);
+    likely.min_by_key(|(number, _)| *number).map(|(_, other)| other)
+}
+
+/// The least number of characters to add, to remove, to replace, or to exchange with the next one
+/// until two words are equal.
+fn differences(one: &[char], other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    // Each row has the numbers for a beginning of the first word.
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let replaced = last[j] + usize::from(a != b);
+            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[other.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +91,26 @@ mod tests {
         assert_eq!(wrapped("a b c", 3, 9), "a b\n c");
         assert_eq!(wrapped("", 10, 2), "");
         assert_eq!(wrapped("äöü äöü", 7, 2), "äöü äöü");
+    }
+
+    #[test]
+    fn a_misspelled_word_has_the_nearest_one() {
+        let known = ["idle-timeout", "active-timeout", "interface", "ring", "top", "output"];
+        for (word, meant) in [
+            ("idle-timout", "idle-timeout"),
+            ("idle_timeout", "idle-timeout"),
+            ("Idle-Timeout", "idle-timeout"),
+            ("activ-timeout", "active-timeout"),
+            ("interfaces", "interface"),
+            ("outptu", "output"),
+            ("rign", "ring"),
+            ("tpo", "top"),
+        ] {
+            assert_eq!(nearest(word, known), Some(meant), "{word}");
+        }
+        for word in ["", "t", "bogus", "timeout", "idle", "ring".repeat(20).as_str()] {
+            assert_eq!(nearest(word, known), None, "{word}");
+        }
     }
 
     #[test]

@@ -91,7 +91,9 @@ pub(crate) fn read_files(
         ..Totals::default()
     };
     stage_counts.put(&mut totals);
-    let shown = show(stats, quiet, top.as_ref(), &totals);
+    // Why no file could be read has been said. Text about nothing would hide it.
+    let is_said = !source.has_capture() && totals.input.files_damaged > 0 && !totals.interrupted;
+    let shown = is_said && stats.is_text() || show(stats, quiet, top.as_ref(), &totals);
     if let Some(page) = &page {
         page.publish(&totals);
         page.stay(stop);

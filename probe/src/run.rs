@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
         Some(Command::Collect { .. }) | None => match Config::new(&cli.args) {
             Ok(config) if cli.args.check_config => {
                 capture::file::Input::warn_of_repeated(&cli.args.inputs);
-                say_if_right(&cli.from_file, &check::mistakes(&config))
+                say_if_right(&cli.from_file, &check::mistakes(&config, &cli.args))
             }
             Ok(config) => meter(&config, &cli.args),
             Err(problems) => refuse(&cli.from_file, &problems),

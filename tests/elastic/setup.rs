@@ -43,6 +43,9 @@ fn check_setup(kind: Kind, retention: &str) {
     let (status, found, said) = elastic("check", &url, &[]);
     assert_eq!((status, level(&found, "template")), (1, "fail"), "{said}");
     assert_eq!(level(&found, "document"), "note", "{said}");
+    // The command of a remedy has the URL that was given.
+    let command = format!("flowprobe elastic setup '{url}'");
+    assert!(remedies(&found).contains(&command), "{said}");
 
     let arguments = ["--retention", retention, "--replicas", "0"];
     for words in ["is there", "is there already"] {
@@ -50,6 +53,7 @@ fn check_setup(kind: Kind, retention: &str) {
         assert_eq!(status, 0, "{said}");
         assert!(found["findings"].as_array().unwrap().len() >= 3, "{said}");
         assert!(said.contains(&format!("flowprobe-flows {words}\"")), "{said}");
+        assert!(!said.contains("copies of shards"), "{said}");
     }
     let (status, found, said) = elastic("check", &url, &[]);
     assert_eq!(status, 0, "{said}");
@@ -77,6 +81,18 @@ fn check_setup(kind: Kind, retention: &str) {
         let streams = client.get(&format!("/_data_stream/{stream}")).done();
         let indices = streams["data_streams"][0]["indices"].as_array().unwrap();
         assert_eq!(indices.len(), 2, "{streams}");
+    }
+
+    // Copies of shards have no place on this node. Setup says so, and does what it is told.
+    let arguments = ["--retention", retention, "--replicas", "1"];
+    let (status, found, said) = elastic("setup", &url, &arguments);
+    assert_eq!((status, level(&found, "replicas")), (0, "note"), "{said}");
+    assert!(said.contains("flowprobe-flows is replaced"), "{said}");
+    let command = format!("{command} --replicas 0");
+    assert!(remedies(&found).contains(&command), "{said}");
+    let (_, found, said) = elastic("check", &url, &[]);
+    if level(&found, "health") != "ok" {
+        assert!(remedies(&found).contains(&command), "{said}");
     }
 }
 

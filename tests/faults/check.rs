@@ -176,6 +176,18 @@ fn a_check_finds_all_mistakes_and_opens_nothing() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(USAGE), "{stderr}");
     assert!(stderr.contains("flowprobe.toml:2: ") && stderr.contains("flowprobe.toml:3: "));
+    // The folder of the control socket. One of /run is made with the service.
+    let control = |path: &str| format!("interface = [\"eth1\"]\ncontrol = \"{path}\"\n");
+    let output = check(&folder, &control(&path("none/control")));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(USAGE), "{stderr}");
+    let said = format!("control: the folder {}: no such file or directory", path("none"));
+    assert!(stderr.contains("flowprobe.toml:2: --control ") && stderr.contains(&said), "{stderr}");
+    let output = check(&folder, &control("/run/no-such-service/control"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(DONE), "{stderr}");
+    assert!(stderr.contains("warning: --control /run/no-such-service/control: "), "{stderr}");
+    assert_right(&folder, &control(&path("control")));
     // What is right makes no file either.
     let json = format!("interface = [\"eth1\"]\noutput = [\"json:{}\"]\n", path("flows.json"));
     assert_right(&folder, &json);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::capture::{Order, enhanced, interface, pcap, section};
-use crate::support::{run, run_with_input, scratch, write};
+use crate::support::{flowprobe, run, run_with_input, scratch, write};
 use crate::{DONE, FAILED, assert_error, datagram};
 
 #[test]
@@ -47,6 +47,34 @@ fn file_that_cannot_be_read_alone_leaves_totals_of_nothing() {
     assert_eq!(run.count("received.packets"), 0);
     assert!(run.stdout.is_empty());
     assert_error(&run, &["cannot read", "missing.pcap", "no such file or directory"]);
+}
+
+/// Text for people says what is wrong, and nothing else.
+#[test]
+fn files_that_cannot_be_read_leave_no_text_about_nothing() {
+    let folder = scratch();
+    let missing = folder.path().join("missing.pcap");
+    let empty = write(&folder, "empty.pcap", b"");
+    let good = write(&folder, "good.pcap", &pcap(&[datagram(1, 1)]));
+    let [missing, empty, good] = [&missing, &empty, &good].map(|path| path.to_str().unwrap());
+    let text = |arguments: &[&str]| {
+        let output = flowprobe().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(FAILED), "{arguments:?}");
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    for arguments in [
+        &["-r", missing][..],
+        &["-r", missing, "-r", empty],
+        &["-r", missing, "-o", "json:-"],
+        &["collect", "-r", missing],
+    ] {
+        let [stdout, stderr] = text(arguments);
+        assert_eq!(stdout, "", "{arguments:?}");
+        assert!(stderr.lines().all(|line| line.starts_with("flowprobe: error: ")), "{stderr}");
+    }
+    // The totals of the others stay.
+    let [stdout, stderr] = text(&["-r", missing, "-r", good]);
+    assert!(stdout.contains("10.0.0.1:1") && stderr.contains("1 received"), "{stdout}{stderr}");
 }
 
 #[test]
@@ -151,7 +179,7 @@ fn control_characters_of_arguments_and_settings_do_not_reach_the_terminal() {
         words(&[&forged, "--stats", "xml"]),
     ];
     for arguments in arguments.into_iter().chain(configs) {
-        let output = crate::support::flowprobe().args(&arguments).output().unwrap();
+        let output = flowprobe().args(&arguments).output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said).unwrap();
         assert!(!said.is_empty() && !said.contains(OBEYED), "{arguments:?}: {said:?}");

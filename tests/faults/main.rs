@@ -15,6 +15,7 @@ mod outputs;
 mod places;
 mod signals;
 mod terminals;
+mod tips;
 mod tls;
 mod totals;
 mod trust;

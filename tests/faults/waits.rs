@@ -57,6 +57,20 @@ fn a_file_that_never_answers_is_not_waited_for_after_a_signal() {
     }
 }
 
+#[test]
+fn a_replay_says_how_long_it_waits_for_a_service_that_is_not_there() {
+    let folder = scratch();
+    let capture = write(&folder, "a.pcap", &pcap(&[datagram(1, 1)]));
+    let mut command = flowprobe();
+    command.arg("-r").arg(&capture).args(["-q", "-o", "elastic+http://127.0.0.1:1?give-up=7s"]);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(FAILED), "{stderr}");
+    let said = |second: &str| format!("waits for up to {second} s more until documents");
+    assert!(stderr.contains(&said("1")) || stderr.contains(&said("2")), "{stderr}");
+    assert_eq!(stderr.matches("the run waits").count(), 1, "{stderr}");
+}
+
 /// A pipe that takes nothing more.
 fn full_pipe() -> (OwnedFd, OwnedFd) {
     let (reader, writer) = nix::unistd::pipe().unwrap();

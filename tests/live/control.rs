@@ -122,12 +122,15 @@ fn flows_in_the_table_are_shown_and_ended() {
     assert_eq!(shown(&["--source", source])["matched"], 1);
     assert_eq!(shown(&["--protocol", "250"])["matched"], 0);
     let (_, said) = ctl(&socket, &["flows", "--host", "0.0.0.0/0"]);
-    assert!(said.ends_with("\n10 of 10 flows shown\n"), "{said}");
+    assert!(said.ends_with("\n10 of 10 flows shown; times are in UTC\n"), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     // One, and then all. Each leaves once.
     let one = ctl(&socket, &["expire", "--source", source]);
-    assert_eq!(one, (Some(0), "1 flow ended\n".to_owned()));
+    assert_eq!(one, (Some(0), "1 flow ended; its record goes to the outputs\n".to_owned()));
     assert_eq!(ctl(&socket, &["expire"]).0, Some(1));
-    assert_eq!(ctl(&socket, &["expire", "--all"]), (Some(0), "9 flows ended\n".to_owned()));
+    let others = ctl(&socket, &["expire", "--all"]);
+    let expected = "9 flows ended; their records go to the outputs\n";
+    assert_eq!(others, (Some(0), expected.to_owned()));
     assert_eq!(shown(&[])["matched"], 0);
     assert_eq!(ctl(&socket, &["flows", "--sort", "age"]).0, Some(1));
     let run = probe.stop();

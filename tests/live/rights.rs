@@ -109,6 +109,7 @@ fn a_missing_capability_is_named() {
             assert_eq!(run.status, 1, "{method:?} without {missing}: {}", run.stderr);
             let name = format!("CAP_{}", missing.to_uppercase());
             assert!(run.stderr.contains(&name), "{method:?} without {missing}: {}", run.stderr);
+            assert!(run.stderr.contains("; run it with sudo, or give it"), "{}", run.stderr);
         }
     }
 }

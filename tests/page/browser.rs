@@ -181,6 +181,10 @@ fn the_page_shows_what_was_counted() {
     let label = "document.querySelector('#chart-traffic canvas').getAttribute('aria-label')";
     let chart = seen.evaluate(label);
     assert!(chart.as_str().is_some_and(|label| label.contains("Mb/s")), "{chart}");
+    // The list says what it is of.
+    let note = seen.wait_for("#top-note", " sources in all");
+    let different = grouped(top["different"].as_u64().expect("a count"));
+    assert!(note.contains(&format!("; {different} sources in all")), "{note}");
     seen.go("health");
     let counters = seen.wait_for("#counters", "packets received");
     let received = statistics["received"]["packets"].as_u64().expect("a count");
@@ -196,6 +200,43 @@ fn the_page_shows_what_was_counted() {
     seen.evaluate("document.querySelector('#top-of [data-value=session]').click()");
     let top = page.get("/api/v1/top?of=session&by=octets&span=5m").json();
     seen.wait_for("#top", top["rows"][0]["name"].as_str().expect("a name"));
+    seen.assert_silent();
+}
+
+/// Times that are not of today have their date: in the axis of a chart, at its cursor, in lists.
+#[test]
+fn the_page_says_the_day_of_an_old_capture() {
+    const CANVAS: &str = "document.querySelector('#chart-traffic canvas')";
+    let page = Shown::sample(&["--alerts", "json:/dev/null"]);
+    let flows = page.get("/api/v1/flows?size=1").json();
+    let end = flows["flows"][0]["end"].as_u64().expect("a time");
+    let Some(seen) = Seen::open(&page) else { return };
+    let day = seen.evaluate(&format!("new Date({end}).toISOString().slice(0, 10)"));
+    let day = day.as_str().expect("a date");
+    seen.wait_for("#top-note", &format!("that ended since {day} "));
+    // What the chart writes when it is drawn again.
+    seen.evaluate(
+        "window.texts = []; window.fillText = CanvasRenderingContext2D.prototype.fillText;\
+         CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {\
+         window.texts.push(text); window.fillText.call(this, text, ...rest); }",
+    );
+    let press = |key: &str| {
+        let event = format!("new KeyboardEvent('keydown', {{ key: '{key}' }})");
+        seen.evaluate(&format!("{CANVAS}.dispatchEvent({event})"));
+    };
+    press("End");
+    let marks = "window.texts.filter((it) => /:\\d\\d$/.test(it)).slice(0, 2).join()";
+    let texts = seen.evaluate(marks);
+    let texts = texts.as_str().expect("text");
+    let (first, second) = texts.split_once(',').expect("two marks");
+    assert!(first.starts_with(&format!("{day} ")) && first.len() == 19, "{texts}");
+    assert_eq!(second.len(), 8, "the day is written once: {texts}");
+    let label = seen.evaluate(&format!("{CANVAS}.getAttribute('aria-label')"));
+    assert!(label.as_str().is_some_and(|it| it.contains(&format!("; {day} "))), "{label}");
+    seen.go("flows");
+    seen.wait_for("#flow-table", &format!("{day} "));
+    seen.go("security");
+    seen.wait_for("#incidents", &format!("{day} "));
     seen.assert_silent();
 }
 

@@ -17,10 +17,35 @@ function roundUp(value) {
   return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999999);
 }
 
-/** Time of day, and the day as well for a long span. UTC, as everywhere in the program. */
-export function timeText(millis, withDay) {
-  const text = new Date(millis).toISOString();
-  return withDay ? `${text.slice(5, 10)} ${text.slice(11, 16)}` : text.slice(11, 19);
+/** A longer span than this has days at its times, in ms. */
+const LONG = 6 * 3600 * 1000;
+
+/** The day, as 2026-01-31. UTC, as everywhere in the program. */
+const dayOf = (millis) => new Date(millis).toISOString().slice(0, 10);
+
+const timeOfDay = (millis) => new Date(millis).toISOString().slice(11, 19);
+
+/** Time of day, and the day as well if it is not that of another time: by default today. */
+export function timeText(millis, other = Date.now()) {
+  const day = dayOf(millis);
+  return day === dayOf(other) ? timeOfDay(millis) : `${day} ${timeOfDay(millis)}`;
+}
+
+/**
+ * The marks of a time axis: each has its time of day, in a long span with month and day. The first
+ * one has the whole date if that is not today, or in a long span not this year, and so has each
+ * that begins another day, or year.
+ */
+function timeMarks(times, isLong) {
+  const part = (millis) => (isLong ? dayOf(millis).slice(0, 4) : dayOf(millis));
+  let before = part(Date.now());
+  return times.map((time) => {
+    const isSame = part(time) === before;
+    before = part(time);
+    if (!isLong) return isSame ? timeOfDay(time) : `${before} ${timeOfDay(time)}`;
+    const day = dayOf(time);
+    return `${isSame ? day.slice(5) : day} ${timeOfDay(time).slice(0, 5)}`;
+  });
 }
 
 export class Chart {
@@ -152,17 +177,22 @@ export class Chart {
     const { start, step } = this.data;
     const length = this.length();
     if (!length) return;
-    const withDay = length * step > 6 * 3600 * 1000;
     const whole = length * step;
     const marks = Math.max(2, Math.min(6, Math.floor(box.width / 110)));
     const between = STEPS.find((seconds) => seconds * 1000 * marks >= whole) ?? STEPS.at(-1);
     paint.fillStyle = color("--dim");
     const first = Math.ceil(start / (between * 1000)) * between * 1000;
-    for (let time = first; time <= start + whole; time += between * 1000) {
-      const text = timeText(time, withDay);
+    const times = [];
+    for (let time = first; time <= start + whole; time += between * 1000) times.push(time);
+    const texts = timeMarks(times, whole > LONG);
+    let free = 0;
+    for (const [number, time] of times.entries()) {
+      const text = texts[number];
       const half = paint.measureText(text).width / 2;
       const place = this.left + ((time - start) / whole) * box.width;
       const at = Math.min(this.left + box.width - half, Math.max(this.left + half, place));
+      if (at - half < free) continue;
+      free = at + half + 6;
       paint.textAlign = "center";
       paint.fillText(text, at, height - 9);
     }
@@ -219,7 +249,7 @@ export class Chart {
       return [one.color, one.name, format(value)];
     });
     const { start, step } = this.data;
-    const when = at === null ? "highest" : timeText(start + at * step, length * step > 21600000);
+    const when = at === null ? "highest" : timeText(start + at * step);
     const items = [[null, when, ""], ...parts].map(([key, name, value]) => {
       const item = document.createElement("li");
       if (key) {

@@ -56,13 +56,11 @@ function interfaces(list, rates, live, texts) {
     "No interface is captured: files or datagrams are read.");
 }
 
-function outputs(list, rates, live, texts) {
+function outputs(list, lost, rates, live, texts) {
   const rows = list.map((one, at) => {
     const fates = texts.filter(([fate]) => one[fate]?.records > 0);
     const why = fates.map(([fate, text]) => (
       `${words(fate)} ${grouped(one[fate].records)}: ${text}`));
-    const lost = (one.failed?.records ?? 0) + (one.dropped?.records ?? 0)
-      + (one.dead_lettered?.records ?? 0);
     const isLosing = rates[at]?.lost > 0;
     const works = isLosing ? `loses ${perSecond(rates[at].lost, "records/s")}` : "works";
     const state = one.removed ? "removed" : one.paused ? "paused" : one.error ?? works;
@@ -72,7 +70,7 @@ function outputs(list, rates, live, texts) {
       cell(grouped(one.sent?.records), { number: true, label: "records in all" }),
       live && cell(perSecond(rates[at]?.octets, "B/s"), { number: true, label: "octets" }),
       cell(scaled(one.octets ?? 0, "B"), { number: true, label: "octets in all" }),
-      cell(grouped(lost), { number: true, bad: lost > 0, label: "lost" }),
+      cell(grouped(lost[at]), { number: true, bad: lost[at] > 0, label: "lost" }),
       several(why, { label: "not sent, and what helps" }),
       cell(state, { bad: Boolean(one.error) || isLosing, words: true, label: "state" }),
     ));
@@ -113,10 +111,13 @@ function counters(statistics) {
   );
 }
 
-export function showHealth({ statistics, rates, live }, { causes, fates, version, memory }) {
+export function showHealth(
+  { statistics, lost_records: lost, rates, live },
+  { causes, fates, version, memory },
+) {
   showThreads({ statistics, rates, live });
   interfaces(statistics.interfaces ?? [], rates.interfaces ?? [], live, causes);
-  outputs(statistics.outputs ?? [], rates.outputs ?? [], live, fates);
+  outputs(statistics.outputs ?? [], lost, rates.outputs ?? [], live, fates);
   counters(statistics);
   document.getElementById("config").textContent =
     `flowprobe ${version}. This page has ${scaled(memory.octets, "B")} of memory at most `

@@ -115,6 +115,18 @@ function showTraffic(series) {
   });
 }
 
+/** What a list has, by what it is of: one, and several. */
+const LISTED = {
+  source: ["source", "sources"],
+  destination: ["destination", "destinations"],
+  conversation: ["conversation", "conversations"],
+  session: ["session", "sessions"],
+  port: ["port", "ports"],
+  interface: ["interface", "interfaces"],
+  "source-country": ["country of sources", "countries of sources"],
+  "source-as": ["AS of sources", "AS of sources"],
+};
+
 function showTop(top) {
   const by = chosen["top-by"];
   const heads = [row(["#", words(chosen["top-of"]), "octets", "packets", "flows", "share"]
@@ -154,10 +166,13 @@ function showTop(top) {
     byId("top-cut").textContent = `${what}: this page keeps the last ${
       grouped(top.kept)} flow records. A larger --page-memory keeps more.`;
   }
+  const [one, several] = LISTED[chosen["top-of"]];
   byId("top-note").textContent =
-    `Of ${grouped(top.records)} flow records${since}${heaviest}; ${
-      grouped(top.different)} different ones. `
-    + `${table ? "Other flows come" : "A flow comes"} here at the end or the active timeout.`;
+    `Of ${grouped(top.records)} flow records${since}${heaviest}; ${grouped(top.different)} ${
+      top.different === 1 ? one : several} in all. `
+    + `${table ? "Other flows appear" : "A flow appears"} here when a record of ${
+      table ? "them" : "it"} leaves the table: at FIN or RST, after the idle timeout without a `
+    + "packet, and at each active timeout while packets come.";
 }
 
 // Flows.

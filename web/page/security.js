@@ -59,10 +59,9 @@ export function showBoards(series, { spike: { rate, factor } }) {
 /** From when to when an incident was, with the day once if it is the same. */
 function period(start, end) {
   if (start === undefined) return "";
-  const from = timeText(start, true);
+  const from = timeText(start);
   if (end === undefined) return `since ${from} UTC`;
-  const to = timeText(end, true);
-  return `${from} to ${to.slice(0, 5) === from.slice(0, 5) ? to.slice(6) : to} UTC`;
+  return `${from} to ${timeText(end, start)} UTC`;
 }
 
 /** An incident, with its numbers and its threshold in a sentence. */

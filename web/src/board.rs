@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::flows::LatestFlows;
 use crate::incidents::Incidents;
 use crate::memory::Memory;
-use crate::rates::{LOST, rates};
+use crate::rates::{lost_records, rates};
 use crate::search::Search;
 use crate::series::{Series, Span, View};
 use crate::sum::Sum;
@@ -307,11 +307,13 @@ impl Board {
         ] {
             rates.insert(name.to_owned(), rate.into());
         }
+        let outputs = state.latest["outputs"].as_array().into_iter().flatten();
         json!({
             "live": self.is_live,
             "problems": problems,
             "open_incidents": open_incidents,
             "rates": rates,
+            "lost_records": outputs.map(lost_records).collect::<Vec<_>>(),
             "interface_names": state.names,
             "statistics": *state.latest,
             "refused_connections": self.refused_connections.load(Ordering::Relaxed),
@@ -352,13 +354,10 @@ impl Board {
 
 /// What became of the records of an output.
 fn output(output: &Value) -> (String, OutputSample) {
-    let sum = |places: &[&str]| {
-        places.iter().filter_map(|place| output.pointer(place)?.as_u64()).sum::<u64>()
-    };
-    let others =
-        ["/sent/records", "/not_exportable/records", "/spooled/records", "/absent/records"];
-    let lost = sum(LOST);
-    let all = lost + sum(&others);
+    let others = ["sent", "not_exportable", "spooled", "absent"];
+    let others = others.iter().filter_map(|fate| output[*fate]["records"].as_u64());
+    let lost = lost_records(output);
+    let all = lost + others.sum::<u64>();
     let name = output["output"].as_str().unwrap_or_default().to_owned();
     (name, OutputSample { all, lost })
 }
@@ -395,6 +394,19 @@ mod tests {
         board.publish(json!({ "received": { "packets": 0 } }), BTreeMap::new());
         board.publish(statistics, BTreeMap::new());
         board.health().problems
+    }
+
+    #[test]
+    fn the_summary_has_what_each_output_lost() {
+        let board = Board::new(false, Memory::default(), Map::new());
+        assert_eq!(board.summary()["lost_records"], json!([]));
+        let outputs = json!([
+            { "output": "a", "sent": { "records": 5 }, "absent": { "records": 6 } },
+            { "output": "b", "sent": { "records": 1 }, "failed": { "records": 2 },
+                "dropped": { "records": 3 }, "dead_lettered": { "records": 4 } },
+        ]);
+        board.publish(json!({ "outputs": outputs }), BTreeMap::new());
+        assert_eq!(board.summary()["lost_records"], json!([0, 9]));
     }
 
     #[test]

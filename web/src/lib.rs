@@ -25,6 +25,7 @@ mod top;
 pub use board::Board;
 pub use memory::Memory;
 pub use metrics::without_metric;
+pub use rates::lost_records;
 pub use recorder::Recorder;
 pub use server::{BoundServer, Server};
 pub use settings::Settings;

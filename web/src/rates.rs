@@ -8,7 +8,12 @@ type List = (&'static str, &'static str, &'static [(&'static str, &'static [&'st
 
 /// Where an output counts the records that it lost. What a protocol cannot say, and what came while
 /// the output was not there, is no loss that a remedy helps against.
-pub(crate) const LOST: &[&str] = &["/failed/records", "/dropped/records", "/dead_lettered/records"];
+const LOST: &[&str] = &["/failed/records", "/dropped/records", "/dead_lettered/records"];
+
+/// The records that an output of the statistics lost.
+pub fn lost_records(output: &Value) -> u64 {
+    LOST.iter().filter_map(|place| output.pointer(place)?.as_u64()).sum()
+}
 
 const LISTS: [List; 3] = [
     ("interfaces", "name", &[("frames", &["/frames"]), ("lost", &["/lost"])]),

@@ -7,7 +7,7 @@ use flow::{Event, EventKind, Timestamp, Value};
 
 use super::distinct::count_of_many;
 use super::incident::{Action, Finding, Incident};
-use super::rule::{Holds, Number, Rule, Severity, Threat, Told};
+use super::rule::{Holds, Number, Rule, Severity, Threat, Told, grouped};
 use super::subject::address;
 
 /// Fields that all documents have in common, and the losses of the detectors.
@@ -243,17 +243,4 @@ fn span(seconds: u64) -> String {
         _ if seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
         _ => format!("{seconds} s"),
     }
-}
-
-/// `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

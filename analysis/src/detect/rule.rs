@@ -185,6 +185,24 @@ pub(super) struct Told {
     pub(super) sources: u64,
 }
 
+/// `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 source`, `1,536 sources`.
+pub(super) fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { several })
+}
+
 /// Knowledge of rules about the network.
 #[derive(Debug)]
 pub(super) struct Scope {
@@ -251,10 +269,15 @@ impl Counter<'_> {
 }
 
 impl Rule {
+    /// The number of windows of which a sliding rule counts all things together. `None`: windows
+    /// are counted apart.
+    pub fn windows_together(&self) -> Option<u64> {
+        if let Span::Sliding(windows) = self.span { Some(windows) } else { None }
+    }
+
     /// The time that a sentence names: all windows that are judged together, in seconds.
     pub(super) fn looks_back_s(&self, window_s: u32) -> u64 {
-        let windows = if let Span::Sliding(windows) = self.span { windows } else { 1 };
-        windows * u64::from(window_s)
+        self.windows_together().unwrap_or(1) * u64::from(window_s)
     }
 
     /// A rule that finds nothing: the defaults of most rules.

@@ -20,9 +20,9 @@ use crate::spool::SpoolStats;
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// The URL, for messages.
-    name: String,
+    pub(super) name: String,
     /// What the service takes, for messages.
-    unit: &'static str,
+    pub(super) unit: &'static str,
     /// Maximum octets of waiting batches.
     pub(super) memory_max: usize,
     /// Batches that wait in memory go to the spool: in a live run with a spool.
@@ -104,6 +104,7 @@ impl Delivery {
                 phase: Phase::Running,
                 last_progress: Instant::now(),
                 trouble: None,
+                wait_said: None,
                 refusal: None,
                 denials: Denials::default(),
                 stop_reason: None,
@@ -197,7 +198,9 @@ impl Delivery {
             if is_over || !ending::may_wait_for_peer(idle) {
                 return false;
             }
-            state = self.wait_for(state, Duration::from_millis(100));
+            drop(self.wait_for(state, Duration::from_millis(100)));
+            self.say_wait(idle, patience);
+            state = self.state();
         }
     }
 

@@ -1,10 +1,13 @@
-//! Reasons for which an output gives up while documents wait.
+//! Reasons for which an output gives up while documents wait, and how long a replay waits.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use log::warn;
 
 use super::delivery::Delivery;
 use super::state::{Phase, State};
 use crate::content::Content;
+use crate::ending;
 
 impl Delivery {
     /// For senders: the service can accept nothing, for a reason that does not pass by itself.
@@ -27,6 +30,20 @@ impl Delivery {
         if self.gives_up && state.denials.add(begin, Instant::now()) {
             state.stop_for(reason);
             self.changed.notify_all();
+        }
+    }
+
+    /// Says in a replay that it waits for the service, which accepted nothing for `idle`, and how
+    /// long it goes on: until nothing was accepted for `patience`.
+    pub(super) fn say_wait(&self, idle: Duration, patience: Duration) {
+        let may_say = self.gives_up && !ending::is_requested();
+        if may_say && self.state().is_wait_news(idle) {
+            let (Self { name, unit, .. }, left) = (self, patience.saturating_sub(idle));
+            warn!(
+                "{name}: the run waits for up to {} s more until {unit} are accepted; Ctrl-C ends \
+                 the wait after 15 s, a second one at once",
+                left.as_secs()
+            );
         }
     }
 

@@ -154,6 +154,7 @@ impl Outbox {
                 self.batch = batch;
                 return Err(self.give_up(goes_on));
             }
+            delivery.say_wait(idle, self.settings.give_up);
         }
         Ok(())
     }

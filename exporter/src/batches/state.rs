@@ -36,6 +36,8 @@ pub(super) struct State {
     /// Time of the last accepted document, or of the first batch after an idle time.
     pub(super) last_progress: Instant,
     pub(super) trouble: Option<Trouble>,
+    /// When it was last logged that a replay waits for the service.
+    pub(super) wait_said: Option<Instant>,
     /// What was last logged of a refused document.
     pub(super) refusal: Option<Trouble>,
     /// Consecutive denials of the service.
@@ -63,6 +65,9 @@ pub(super) struct Trouble {
 /// A problem is logged at first, and again after this time.
 const REMINDER: Duration = Duration::from_secs(60);
 
+/// From this time without an accepted document on, a replay says how long it waits.
+const WAIT_SAID: Duration = Duration::from_secs(5);
+
 impl Trouble {
     /// True if a problem was not logged lately. It is kept as the last one.
     pub(super) fn is_news(last: &mut Option<Self>, reason: &str) -> bool {
@@ -77,6 +82,17 @@ impl Trouble {
 }
 
 impl State {
+    /// True if it was not logged lately that a replay waits, and no document was accepted for
+    /// `idle`.
+    pub(super) fn is_wait_news(&mut self, idle: Duration) -> bool {
+        let is_due = self.wait_said.is_none_or(|said| said.elapsed() >= REMINDER);
+        let is_news = idle >= WAIT_SAID && is_due;
+        if is_news {
+            self.wait_said = Some(Instant::now());
+        }
+        is_news
+    }
+
     pub(super) fn add(&mut self, batch: Batch) {
         if self.is_idle() {
             self.last_progress = Instant::now();

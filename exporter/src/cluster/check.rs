@@ -66,6 +66,11 @@ const METADATA: &str = "the index privilege view_index_metadata";
 const READ_ILM: &str =
     "the cluster privilege read_ilm, in OpenSearch cluster:admin/opendistro/ism/*";
 
+/// Whether one node has all data, from the health of a cluster.
+pub(super) fn has_one_data_node(health: &Value) -> bool {
+    health["number_of_data_nodes"] == 1
+}
+
 /// A finding about a failed request, for which a user needs this right.
 fn unknown(subject: &'static str, problem: &Problem, right: &str) -> Finding {
     Finding { level: Level::Warn, ..Finding::failed(subject, problem, right) }
@@ -94,12 +99,13 @@ impl Node<'_> {
         let text = format!("{status}, nodes: {nodes}");
         Ok(match status {
             "green" => Finding::ok("health", text),
-            "yellow" if *nodes == 1 => {
+            "yellow" if has_one_data_node(&health) => {
                 Finding::note("health", format!("{text}: copies of shards have no second node"))
-                    .remedy(
-                        "flowprobe elastic setup --replicas 0, if one node is all there will be; \
-                         indexes from before keep their copies",
-                    )
+                    .remedy(format!(
+                        "{} --replicas 0, if one node is all there will be; indexes from before \
+                         keep their copies",
+                        self.cluster.setup_command()
+                    ))
             }
             "yellow" => Finding::warn("health", text),
             _ => Finding::fail("health", format!("{text}: some shards are missing"))
@@ -150,7 +156,8 @@ impl Node<'_> {
                         Some(place.no_stream(&outdated, &template))
                     }
                     Ok(outdated) => {
-                        (!outdated.is_empty()).then(|| place.outdated(&outdated, &template))
+                        let setup = self.cluster.setup_command();
+                        (!outdated.is_empty()).then(|| place.outdated(&outdated, &template, &setup))
                     }
                     Err(problem) => Some(unknown("index", &problem, METADATA)),
                 }
@@ -166,11 +173,11 @@ impl Node<'_> {
         // Only flows may go into another target than the templates are for.
         let remedy = if self.cluster.index.is_some() && target == self.target() {
             format!(
-                "give {target} a template with the fields of {name}: flowprobe elastic setup \
-                 --dry-run prints it"
+                "give {target} a template with the fields of {name}: {} --dry-run prints it",
+                self.cluster.setup_command()
             )
         } else {
-            "flowprobe elastic setup".to_owned()
+            self.cluster.setup_command()
         };
         if missing.is_empty() {
             return Ok(Finding::ok("template", format!("all fields of {target} have their types")));

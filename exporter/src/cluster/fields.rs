@@ -41,14 +41,15 @@ impl Place {
     }
 
     /// A finding about an index that takes documents and has other fields than a new one would.
-    pub(super) fn outdated(&self, outdated: &[String], template: &Value) -> Finding {
+    /// `setup` is the command that sets the cluster up.
+    pub(super) fn outdated(&self, outdated: &[String], template: &Value, setup: &str) -> Finding {
         let text = format!(
             "{}, which takes documents: {}",
             self.index(),
             without_type(outdated, template)
         );
         let remedy = if self.is_stream() {
-            "flowprobe elastic setup begins a new index; this one keeps its fields".to_owned()
+            format!("{setup} begins a new index; this one keeps its fields")
         } else {
             format!(
                 "copy its documents into another index by POST /_reindex, then DELETE /{}: an \

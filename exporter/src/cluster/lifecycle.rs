@@ -211,7 +211,7 @@ impl Node<'_> {
 
     /// Whether the policy is there that the indexes of a template need.
     pub(super) fn lifecycle(&self, template: &Value) -> Result<Finding, Problem> {
-        const REMEDY: &str = "flowprobe elastic setup";
+        let setup = self.cluster.setup_command();
         let named = template["template"]["settings"]["index"]["lifecycle"]["name"].as_str();
         let name = if self.engine.is_opensearch { Some(POLICY) } else { named };
         let Some(name) = name else {
@@ -219,7 +219,7 @@ impl Node<'_> {
                 "lifecycle",
                 format!("no policy: {}", Policy::Absent.words("")),
             )
-            .remedy("flowprobe elastic setup --retention 30d, unless that is intended"));
+            .remedy(format!("{setup} --retention 30d, unless that is intended")));
         };
         let policy = self.policy(name)?;
         Ok(match &policy {
@@ -229,7 +229,7 @@ impl Node<'_> {
             ),
             Policy::Absent => {
                 let text = format!("policy {name} is missing: {}", policy.words(name));
-                Finding::warn("lifecycle", text).remedy(REMEDY)
+                Finding::warn("lifecycle", text).remedy(setup)
             }
             Policy::Present(_) => {
                 Finding::ok("lifecycle", format!("policy {name}: {}", policy.words(name)))

@@ -22,6 +22,8 @@ pub use setup::Setup;
 /// A cluster, with the credentials of the user.
 #[derive(Debug)]
 pub struct Cluster {
+    /// Its URL as the user wrote it, without secrets.
+    url: String,
     agent: Agent,
     bases: Vec<String>,
     authorization: Option<String>,
@@ -44,6 +46,7 @@ impl Cluster {
         has_dns_events: bool,
     ) -> Result<Self, String> {
         Ok(Self {
+            url: String::new(),
             agent: settings.agent()?,
             bases: settings.bases(),
             authorization: settings.credentials.map(|who| who.authorization()),
@@ -51,6 +54,16 @@ impl Cluster {
             index,
             has_dns_events,
         })
+    }
+
+    /// The same cluster with its URL as the user wrote it, for commands in remedies.
+    pub(crate) fn named(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
+    /// The command that sets this cluster up, to be copied into a shell.
+    fn setup_command(&self) -> String {
+        format!("flowprobe elastic setup '{}'", self.url.replace('\'', r"'\''"))
     }
 
     /// The first host that answers, with its engine.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::check::has_one_data_node;
 use super::lifecycle::{self, POLICY, Retention};
 use super::request::{Method, Problem, Reply, Request};
 use super::{Cluster, Finding, Level, Node, dashboards};
@@ -53,6 +54,7 @@ impl Cluster {
                 return findings;
             }
         };
+        findings.extend(node.needless_copies(setup));
         for template in TEMPLATES {
             let put = node.put_template(template, setup, has_policy);
             findings.extend(put.unwrap_or_else(|problem| {
@@ -92,6 +94,25 @@ impl Cluster {
 }
 
 impl Node<'_> {
+    /// A note where one node has all data, and the template of flows asks for copies of shards, or
+    /// leaves their number to the cluster. A request that fails is no reason against the setup.
+    fn needless_copies(&self, setup: &Setup) -> Option<Finding> {
+        if setup.replicas == Some(0) {
+            return None;
+        }
+        let health = self.get("/_cluster/health").and_then(Reply::done).ok()?;
+        if !has_one_data_node(&health) {
+            return None;
+        }
+        let present = self.present_template(TEMPLATES[0].0).ok()?;
+        let replicas = setup.replicas.or_else(|| kept(&present, "number_of_replicas"));
+        (replicas != Some(0)).then(|| {
+            let text = "one node: copies of shards have no place, and the cluster stays yellow";
+            Finding::note("replicas", text)
+                .remedy(format!("{} --replicas 0 keeps it green", self.cluster.setup_command()))
+        })
+    }
+
     /// A template adapted to this cluster, with a digest that identifies it. Numbers that are not
     /// given stay as they are in the present template.
     fn adapted(

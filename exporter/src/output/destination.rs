@@ -10,7 +10,7 @@ use super::secrets::without_secrets;
 use super::setting::{self, Settings, Use};
 use super::udp::NETFLOW5;
 use super::{
-    Context, ODID, Opened, Output, Request, TargetForm, balance, file, forms, kafka,
+    Context, ODID, Opened, Output, Request, TargetForm, balance, file, kafka, meant,
     wants_dns_events, wants_options,
 };
 use crate::cluster::Cluster;
@@ -66,9 +66,10 @@ impl Destination {
         let shown = without_secrets(url);
         let (scheme, rest) = url
             .split_once(':')
-            .ok_or_else(|| format!("output {shown}: no scheme; outputs are {}", forms()))?;
+            .ok_or_else(|| format!("output {shown}: no scheme{}", meant::tip_and_forms(&shown)))?;
         let output = Output::find(scheme).ok_or_else(|| {
-            format!("output {shown}: unknown scheme {scheme}; outputs are {}", forms())
+            let tip = meant::tip_and_forms(&shown);
+            format!("output {shown}: unknown scheme {scheme}{tip}")
         })?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().chain(settings);
@@ -237,7 +238,7 @@ impl Destination {
     pub fn cluster(&self) -> Result<Cluster, String> {
         let Target::Hosts(hosts, _) = &self.target else {
             return Err(format!(
-                "{}: no cluster; a cluster is {} or {}",
+                "{}: no cluster; a cluster is written as with -o: {} or {}",
                 self.name(),
                 ELASTIC_HTTP.form(),
                 ELASTIC_HTTPS.form()
@@ -245,6 +246,7 @@ impl Destination {
         };
         let has_tls = self.output.scheme == ELASTIC_HTTPS.scheme;
         elastic::cluster(&self.settings, hosts, has_tls)
+            .map(|cluster| cluster.named(self.as_str()))
             .map_err(|problem| format!("{}: {problem}", self.name()))
     }
 

@@ -12,7 +12,8 @@ pub(super) fn hosts(text: &str, default_port: u16) -> Result<Vec<Host>, String> 
     text.split(',').map(|text| host(&format!("//{text}"), default_port)).collect()
 }
 
-pub(super) const NO_USER: &str = "user and password-file are settings";
+pub(super) const NO_USER: &str = "user and password-file are settings: in place of \
+                                  NAME:PASSWORD@HOST write HOST?user=NAME&password-file=FILE";
 
 pub(super) const NO_HOST: &str = "no host: // belongs before it";
 

@@ -10,6 +10,7 @@ mod elastic;
 mod file;
 mod host;
 mod kafka;
+mod meant;
 mod secrets;
 mod setting;
 mod tcp;

@@ -9,7 +9,7 @@ use super::Output;
 use super::secrets::without_user;
 use crate::tls::Fingerprint;
 use crate::transport::{Rotation, Source};
-use crate::unit::number_with_unit;
+use crate::unit::{missing_unit, number_with_unit};
 
 /// Definition of a setting of an output.
 #[derive(Debug)]
@@ -122,7 +122,9 @@ impl Setting {
         if self.allowed.contains(text) {
             Ok(())
         } else {
-            Err(format!("{}={} is not {}", self.name, without_user(text), self.allowed))
+            let is_time = matches!(self.allowed, Allowed::Duration | Allowed::Rotation);
+            let tip = if is_time { missing_unit(text, "s") } else { String::new() };
+            Err(format!("{}={} is not {}{tip}", self.name, without_user(text), self.allowed))
         }
     }
 }

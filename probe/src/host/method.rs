@@ -145,14 +145,15 @@ fn xdp_obstacle(system: &System, interface: &Interface, wanted: &Wanted) -> Opti
         Some("AF_XDP needs Ethernet".to_owned())
     } else if !interface.is_up() {
         Some("AF_XDP needs an interface that is up".to_owned())
-    } else if system.lockable().is_some_and(|most| most < settings.memory()) {
-        Some(
-            "AF_XDP needs more locked memory; raise the limit (LimitMEMLOCK of systemd, ulimit \
-             -l), give the capability CAP_IPC_LOCK, or ask for smaller rings"
-                .to_owned(),
-        )
     } else {
-        None
+        let needed = settings.memory();
+        let most = system.lockable().filter(|most| *most < needed)?;
+        Some(format!(
+            "AF_XDP needs {} MiB of locked memory, and the limit is {} MiB; raise it (LimitMEMLOCK \
+             of systemd, ulimit -l), give the capability CAP_IPC_LOCK, or ask for smaller rings",
+            needed.div_ceil(1 << 20),
+            most >> 20
+        ))
     }
 }
 

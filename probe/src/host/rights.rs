@@ -22,6 +22,16 @@ const KEPT: [Capability; 4] = [
     Capability::CAP_IPC_LOCK,
 ];
 
+/// How to give this program its capabilities, in words that follow a sentence on a missing one.
+pub(crate) fn remedy() -> String {
+    let file = std::env::current_exe();
+    let file = file.map_or_else(|_unknown| "FILE".to_owned(), |path| path.display().to_string());
+    format!(
+        "; run it with sudo, or give it the capabilities once: sudo setcap \
+         cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep {file}"
+    )
+}
+
 /// The user to become. Looked up before any capability is dropped.
 ///
 /// # Errors

@@ -3,11 +3,12 @@
 use std::ops::AddAssign;
 
 use collect::Counts;
+use exporter::noun;
 use flow::RecordTally;
 use serde_json::{Map, Value};
 
 use crate::report::totals::in_brackets;
-use crate::report::units::{grouped, octets};
+use crate::report::units::{counted, grouped, octets};
 
 /// Counts of a run that collects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl CollectReport {
             (self.filtered, "filtered"),
             (self.unreadable, "without IP"),
             (self.not_udp, "not UDP"),
-            (self.fragments, "fragments"),
+            (self.fragments, noun(self.fragments, "fragment", "fragments")),
             (self.incomplete, "incomplete"),
             (self.not_allowed, "not allowed"),
             (self.not_listened, "of a protocol that is not listened for"),
@@ -106,19 +107,19 @@ impl CollectReport {
             0 => String::new(),
             dropped => format!(", {} more DROPPED at full sockets", grouped(dropped)),
         };
-        let (label, what) =
-            if self.listens { ("received", "taken") } else { ("packets", "datagrams") };
-        let all = if self.listens { "datagrams" } else { "received" };
-        let packets = format!(
-            "{} {all}, {} {what}{left_out}{dropped}",
-            grouped(self.frames),
-            grouped(counts.datagrams)
-        );
+        let datagrams = |number| counted(number, "datagram", "datagrams");
+        let (frames, taken) = (self.frames, counts.datagrams);
+        let (label, packets) = if self.listens {
+            ("received", format!("{}, {} taken", datagrams(frames), grouped(taken)))
+        } else {
+            ("packets", format!("{} received, {}", grouped(frames), datagrams(taken)))
+        };
+        let packets = packets + &left_out + &dropped;
         let flows = format!(
-            "{} records of {} exporters, {} packets, {}",
-            grouped(counts.records),
-            grouped(counts.exporters),
-            grouped(counts.packets),
+            "{} of {}, {}, {}",
+            counted(counts.records, "record", "records"),
+            counted(counts.exporters, "exporter", "exporters"),
+            counted(counts.packets, "packet", "packets"),
             octets(counts.record_octets)
         );
         let said = ["datagrams", "octets", "records", "packets", "record_octets", "exporters"];
@@ -138,12 +139,19 @@ impl CollectReport {
     /// What became of connections.
     fn connections(&self) -> String {
         let parts = [
-            (self.connections, "connections"),
+            (self.connections, noun(self.connections, "connection", "connections")),
             (self.connections_refused, "REFUSED"),
             (self.connections_reset, "reset"),
             (self.connections_slow, "too slow"),
             (self.connections_cut, "CUT within a message"),
-            (self.connections_delayed, "times that new ones had to WAIT"),
+            (
+                self.connections_delayed,
+                noun(
+                    self.connections_delayed,
+                    "time that new ones had to WAIT",
+                    "times that new ones had to WAIT",
+                ),
+            ),
         ];
         let parts = parts.iter().filter(|(number, _)| *number > 0);
         let parts = parts.map(|(number, words)| format!("{} {words}", grouped(*number)));
@@ -172,5 +180,32 @@ impl CollectReport {
         ];
         let all = frames.into_iter().chain(counts);
         all.map(|(name, number)| (name.to_owned(), number.into())).collect::<Map<_, _>>().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_their_nouns_fit() {
+        let counts = Counts {
+            datagrams: 1,
+            records: 1,
+            exporters: 1,
+            packets: 1536,
+            templates: 2,
+            elements_unknown: 1,
+            ..Counts::default()
+        };
+        let mut report = CollectReport { frames: 1, counts, ..CollectReport::default() };
+        let words = |report: &CollectReport| {
+            report.lines().into_iter().map(|(_, words)| words).collect::<Vec<_>>()
+        };
+        let flows = "1 record of 1 exporter, 1,536 packets, 0 B";
+        let others = "2 templates, 1 unknown element in templates";
+        assert_eq!(words(&report), ["1 received, 1 datagram", flows, others]);
+        (report.listens, report.connections) = (true, 1);
+        assert_eq!(words(&report), ["1 datagram, 1 taken", flows, "1 connection", others]);
     }
 }

@@ -138,26 +138,31 @@ impl Incident {
     }
 }
 
-/// `flowprobe rules`: all rules with their thresholds and their meanings.
+/// `flowprobe rules`: all rules with their thresholds and their meanings. Lines are broken at the
+/// columns of the terminal, or at 80 without one.
 pub(crate) fn rules(columns: Option<usize>) -> String {
     const HANG: usize = 4;
+    const COLUMNS: usize = 80;
     let mut text = String::new();
     for rule in &RULES {
         let inside = rule
             .threshold_inside
             .map_or_else(String::new, |inside| format!(", {} for sources inside", grouped(inside)));
+        let window = match rule.windows_together() {
+            Some(windows) => format!("sliding {} s, {windows} together", rule.window_s),
+            None => format!("window {} s", rule.window_s),
+        };
         writeln!(
             text,
-            "{}\n{:HANG$}{}\n{:HANG$}threshold {} {}{inside}; window {} s",
+            "{}\n{:HANG$}{}\n{:HANG$}threshold {} {}{inside}; {window}",
             rule.id,
             "",
             rule.meaning,
             "",
             grouped(rule.threshold),
-            rule.unit,
-            rule.window_s
+            rule.unit
         )
         .expect("a string takes all");
     }
-    wrapped(&text, columns.unwrap_or(usize::MAX), HANG)
+    wrapped(&text, columns.unwrap_or(COLUMNS), HANG)
 }

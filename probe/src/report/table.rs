@@ -7,7 +7,8 @@ use std::time::Duration;
 use anstyle::{Reset, Style};
 use flow::number::protocol;
 use flow::{
-    Details, FlowKey, FlowRecord, IpVersion, RecordTally, Tag, Tags, Timestamp, TunnelKind,
+    Details, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields, RecordTally, Tag, Tags,
+    Timestamp, TunnelKind,
 };
 
 use crate::report::units;
@@ -20,6 +21,8 @@ pub(super) struct Table<'a> {
     pub(super) flows: &'a [(Subject, Flow)],
     /// The count for the order and the shares.
     pub(super) order: Order,
+    /// The fields of the flow key. Others are not shown.
+    pub(super) key: KeyFields,
     /// The sum over all flows.
     pub(super) whole: RecordTally,
     /// Number of known flows that are not shown.
@@ -69,6 +72,11 @@ impl Table<'_> {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
         });
         let mut shown = [true; COLUMNS];
+        // TCP control bits are of no use where the protocol is not known.
+        shown[PROTOCOL] = self.key.contains(KeyField::Protocol);
+        shown[FLAGS] = shown[PROTOCOL];
+        shown[SOURCE] = Side::Source.is_in(self.key);
+        shown[DESTINATION] = Side::Destination.is_in(self.key);
         shown[TUNNEL] = self.flows.iter().any(|(subject, _)| subject.tunnel.is_some());
         shown[TAGS] = self.flows.iter().any(|(_, flow)| !flow.tags.is_empty());
         shown[NAME] = self.flows.iter().any(|(_, flow)| flow.name.is_some());
@@ -106,8 +114,8 @@ impl Table<'_> {
             },
             units::time(duration),
             protocol_name(key.protocol),
-            endpoint(key, Side::Source),
-            endpoint(key, Side::Destination),
+            endpoint(key, Side::Source, self.key),
+            endpoint(key, Side::Destination, self.key),
             control_bits(key, flow.tcp_control_bits),
             units::grouped(flow.packets),
             units::octets(flow.octets),
@@ -175,9 +183,11 @@ impl Layout {
             layout.shown[column] = false;
         }
         if layout.width() > room {
-            layout.stacked = true;
-            layout.shown[DESTINATION] = false;
-            layout.widths[SOURCE] = widths[SOURCE].max(TO.len() + widths[DESTINATION]);
+            if shown[SOURCE] && shown[DESTINATION] {
+                layout.stacked = true;
+                layout.shown[DESTINATION] = false;
+                layout.widths[SOURCE] = widths[SOURCE].max(TO.len() + widths[DESTINATION]);
+            }
             layout.shown[PACKETS] = layout.width() <= room;
         }
         layout
@@ -252,22 +262,43 @@ enum Side {
     Destination,
 }
 
-/// Address and port. For ICMP the destination has type and code.
-fn endpoint(key: &FlowKey, side: Side) -> String {
+impl Side {
+    /// The fields of the flow key with its address and its port.
+    fn fields(self) -> [KeyField; 2] {
+        match self {
+            Self::Source => [KeyField::Source, KeyField::SourcePort],
+            Self::Destination => [KeyField::Destination, KeyField::DestinationPort],
+        }
+    }
+
+    /// Whether something of this side is in the flow key.
+    fn is_in(self, fields: KeyFields) -> bool {
+        self.fields().into_iter().any(|field| fields.contains(field))
+    }
+}
+
+/// Address and port, as far as they are in the flow key: `*` is any address. For ICMP the
+/// destination has type and code.
+fn endpoint(key: &FlowKey, side: Side, fields: KeyFields) -> String {
     let (address, port) = match side {
         Side::Source => (key.source_address(), key.source_port),
         Side::Destination => (key.destination_address(), key.destination_port),
     };
+    let [has_address, has_port] = side.fields().map(|field| fields.contains(field));
+    let address = if has_address { address.to_string() } else { "*".to_owned() };
+    // Ports of flows of several protocols together.
+    let of_any = !fields.contains(KeyField::Protocol);
     match (key.protocol, side) {
-        (number, _) if protocol::has_ports(number) => match key.ip_version {
-            IpVersion::V4 => format!("{address}:{port}"),
-            IpVersion::V6 => format!("[{address}]:{port}"),
+        _ if !has_port => address,
+        (number, _) if of_any || protocol::has_ports(number) => match key.ip_version {
+            IpVersion::V6 if has_address => format!("[{address}]:{port}"),
+            IpVersion::V4 | IpVersion::V6 => format!("{address}:{port}"),
         },
         (protocol::ICMP | protocol::ICMPV6, Side::Destination) => {
             let [kind, code] = port.to_be_bytes();
             format!("{address} {}", icmp(key.ip_version, kind, code))
         }
-        _ => address.to_string(),
+        _ => address,
     }
 }
 
@@ -325,6 +356,54 @@ mod tests {
         let time = Timestamp::from_millis(1_709_164_801_007);
         assert_eq!(units::date_and_time(time), "2024-02-29 00:00:01.007");
         assert_eq!(units::time_of_day(time), "00:00:01.007");
+    }
+
+    #[test]
+    fn fields_that_are_not_in_the_key_are_not_shown() {
+        let key = FlowKey {
+            ip_version: IpVersion::V4,
+            source: [10; 16],
+            destination: [11; 16],
+            source_port: 1,
+            destination_port: 2,
+            protocol: protocol::TCP,
+            type_of_service: 0,
+            interface: 0,
+        };
+        let flow = Flow {
+            octets: 40,
+            packets: 1,
+            start: Timestamp::default(),
+            end: Timestamp::default(),
+            tcp_control_bits: 2,
+            tags: Tags::NONE,
+            name: None,
+        };
+        let flows = [(Subject { key, tunnel: None }, flow)];
+        for (fields, expected) in [
+            ("src,dst,proto", "Protocol Source Destination Flags"),
+            ("src,dst", "Source Destination"),
+            ("dport,proto", "Protocol Destination Flags"),
+            ("iface", ""),
+        ] {
+            let named = |field: &KeyField| fields.split(',').any(|name| name == field.name());
+            let table = Table {
+                flows: &flows,
+                order: Order::Octets,
+                key: KeyFields::new(KeyField::ALL.into_iter().filter(named)),
+                whole: RecordTally { records: 1, packets: 1, octets: 40 },
+                smaller_flows: 0,
+                forgotten: 0,
+            };
+            let text = table.text(None);
+            let headings = text.lines().next().unwrap_or_default();
+            let (_, after) = headings.split_once("Duration").unwrap();
+            let (shown, _) = after.split_once("Packets").unwrap();
+            assert_eq!(shown.split_whitespace().collect::<Vec<_>>().join(" "), expected);
+            assert_eq!(text.contains("10.10.10.10"), fields.contains("src"), "{text}");
+            assert!(!text.contains("10.10.10.10:"), "{text}");
+            assert_eq!(text.contains("*:2"), fields.contains("dport"), "{text}");
+        }
     }
 
     #[test]

@@ -152,6 +152,7 @@ impl TopFlows {
         let table = Table {
             flows: &flows[..shown],
             order: self.settings.order,
+            key: self.settings.key,
             whole: self.given,
             smaller_flows: (flows.len() - shown) as u64,
             forgotten: self.forgotten,

@@ -59,7 +59,8 @@ pub(crate) struct Cli {
 /// Other jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check whether capture on an interface would work, and which settings make counts wrong
+    /// Check whether capture on an interface would work, and what would make counts wrong
+    #[command(override_usage = "flowprobe doctor -i NAME [--json], as flowprobe doctor -i eth1")]
     Doctor {
         /// The interface, or a pattern of existing ones; may be given several times
         #[arg(short, long, value_name = "NAME", required = true, value_parser = selector)]
@@ -68,8 +69,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Collect the flows of other exporters, in NetFlow v5, NetFlow v9, IPFIX and sFlow, from
-    /// sockets or from datagrams in captures
+    /// Collect the flows of other exporters: NetFlow v5, NetFlow v9, IPFIX and sFlow, from sockets
+    /// or from datagrams in captures
     #[command(
         arg_required_else_help = true,
         args_override_self = true,
@@ -135,7 +136,8 @@ pub(crate) struct Arguments {
           value_parser = key_fields)]
     pub(crate) flow_key: KeyFields,
 
-    /// Ethertype of VLAN tags besides 0x8100, 0x88a8 and 0x9100, from 0x0600 on; up to 4 times
+    /// Another Ethertype of VLAN tags: besides 0x8100, 0x88a8 and 0x9100, from 0x0600 on; up to 4
+    /// times
     #[arg(long, value_name = "ETHERTYPE", value_parser = ethertype)]
     pub(crate) tpid: Vec<u16>,
 
@@ -192,11 +194,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) check_config: bool,
 
-    /// Write only warnings and errors to standard error, and totals only with --stats json
+    /// Write only warnings and errors to standard error; totals only with --stats json
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// End with status 3 if packets, records or events were lost and nothing else failed
+    /// End with status 3 after a loss: packets, records or events were lost and nothing else failed
     #[arg(long)]
     pub(crate) fail_on_loss: bool,
 
@@ -273,7 +275,7 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) capture: CaptureMethod,
 
-    /// With --capture afxdp: use it even if the host needs the interface; the host then gets no
+    /// Use AF_XDP even if the host needs the interface: with --capture afxdp; the host then gets no
     /// packets from it
     #[arg(long)]
     pub(crate) take_interface: bool,
@@ -297,7 +299,7 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) packet_ring: Option<u64>,
 
-    /// Maximum memory for the rings of all AF_PACKET sockets together
+    /// Maximum memory for all AF_PACKET rings together
     #[arg(long, value_name = "SIZE", default_value = "1Gi", value_parser = size)]
     pub(crate) packet_ring_max: u64,
 
@@ -309,16 +311,17 @@ pub(crate) struct LiveSettings {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
-    /// Keep the capabilities to open an interface again after it was deleted, or when its queues or
-    /// its MTU change. They are also kept for patterns and for interfaces that do not exist yet
+    /// Keep the capabilities that open interfaces: to open one again after it was deleted, or when
+    /// its queues or its MTU change. They are also kept for patterns and for interfaces that do not
+    /// exist yet
     #[arg(long)]
     pub(crate) keep_capabilities: bool,
 
-    /// Also meter the messages that this program sends, if the mirror shows them
+    /// Also meter the messages that this program sends; the mirror may show them
     #[arg(long)]
     pub(crate) meter_own_exports: bool,
 
-    /// End with status 1 if a collector cannot be reached at the start, instead of trying again
+    /// End with status 1 if a collector cannot be reached at the start; without it, try again
     #[arg(long)]
     pub(crate) require_outputs: bool,
 

@@ -100,6 +100,8 @@ pub(crate) struct TopSettings {
     /// Seed of the lists' estimates.
     pub(crate) seed: HashSeed,
     pub(crate) order: Order,
+    /// The flow key. The table has no columns of other fields.
+    pub(crate) key: KeyFields,
 }
 
 const TOP_DEFAULT: usize = 10;
@@ -296,6 +298,7 @@ fn top(args: &Arguments, seed: HashSeed) -> TopSettings {
         order: args.order.unwrap_or(Order::Octets),
         lists: args.site.top_by.clone(),
         seed,
+        key: key(args),
     }
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use analysis::detect::{self, DetectSettings, RuleSettings};
 use clap::Args;
-use exporter::{Destination, Webhook};
+use exporter::{Destination, Webhook, missing_unit};
 use flow::{HashSeed, KeyFields};
 
 use super::values::size;
@@ -13,9 +13,10 @@ use super::values::size;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Detectors")]
 pub(crate) struct DetectArguments {
-    /// Look for scans, floods and abuse, and send alerts to json:PATH, to an http:// or https://
-    /// URL with a POST for each alert, or to outputs, which are the outputs of documents; may be
-    /// given several times [default: no detectors; on the terminal for a replay without outputs]
+    /// Look for scans, floods and abuse, and send alerts there: to json:PATH, to an http:// or
+    /// https:// URL with a POST for each alert, or to outputs, which are the outputs of documents;
+    /// may be given several times [default: no detectors; on the terminal for a replay without
+    /// outputs]
     #[arg(long, value_name = "WHERE")]
     pub(crate) alerts: Vec<AlertTarget>,
 
@@ -120,7 +121,10 @@ impl FromStr for RuleWord {
 }
 
 fn window(text: &str) -> Result<u32, String> {
-    let problem = || "a time in whole seconds from 1s to 3600s is needed, such as 60s".to_owned();
+    let problem = || {
+        let tip = missing_unit(text, "s");
+        format!("a time in whole seconds from 1s to 3600s is needed, such as 60s{tip}")
+    };
     let time = humantime::parse_duration(text).map_err(|_error| problem())?;
     if time.subsec_nanos() != 0 {
         return Err(problem());

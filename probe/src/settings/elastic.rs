@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use exporter::{Destination, Retention};
+use exporter::{Destination, Retention, missing_unit};
 
 /// Command for a cluster.
 #[derive(Debug, Subcommand)]
@@ -76,7 +76,10 @@ impl FromStr for Age {
             Ok(time) if time >= Duration::from_secs(3600) && time.subsec_nanos() == 0 => {
                 Ok(Self(Retention::After(time)))
             }
-            Ok(_) | Err(_) => Err("not a time of 1h or more, such as 30d, and not none".to_owned()),
+            Ok(_) | Err(_) => {
+                let tip = missing_unit(text, "d");
+                Err(format!("not a time of 1h or more, such as 30d, and not none{tip}"))
+            }
         }
     }
 }
@@ -86,7 +89,8 @@ fn dashboards(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
         Some(rest) if rest.contains('@') => {
-            Err("user and password-file are settings of the cluster's URL".to_owned())
+            let settings = "elastic+https://HOST:9200?user=NAME&password-file=FILE";
+            Err(format!("user and password-file are settings of the cluster's URL: {settings}"))
         }
         Some(rest) if !rest.is_empty() && !rest.contains(['?', '#', ' ']) => Ok(text.to_owned()),
         Some(_) | None => Err("not a URL such as https://HOST:5601".to_owned()),

@@ -52,6 +52,9 @@ pub(super) trait Known {
     /// The kind of value of a setting; `None` if there is no such setting.
     fn takes(&self, name: &str) -> Option<ValueKind>;
 
+    /// The setting that was probably meant by a name that no setting has.
+    fn nearest(&self, name: &str) -> Option<String>;
+
     /// Whether a value of a setting is several values with commas between them.
     fn has_commas(&self, name: &str) -> bool;
 
@@ -132,7 +135,9 @@ impl Reader<'_> {
             return None;
         }
         let Some(takes) = self.known.takes(name) else {
-            self.mistake(start, &format!("there is no setting {name}"));
+            let nearest = self.known.nearest(name);
+            let tip = nearest.map(|it| format!("; perhaps {it}")).unwrap_or_default();
+            self.mistake(start, &format!("there is no setting {name}{tip}"));
             return None;
         };
         let words = match (value.get_ref(), takes) {

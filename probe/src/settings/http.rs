@@ -19,7 +19,7 @@ const TOKEN_OCTETS: std::ops::RangeInclusive<usize> = 16..=1024;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = Self::HEADING)]
 pub(crate) struct HttpArguments {
-    /// Show a page at this address, and /metrics, /healthz and /stats for programs; a replay keeps
+    /// Show a page at this address (and /metrics, /healthz and /stats for programs); a replay keeps
     /// it until it is interrupted
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http: Option<SocketAddr>,
@@ -28,12 +28,12 @@ pub(crate) struct HttpArguments {
     #[arg(long)]
     pub(crate) http_allow_remote: bool,
 
-    /// Name of this host that browsers may use for the page, besides its addresses and localhost;
+    /// Name of this host that browsers may use for the page (besides its addresses and localhost);
     /// may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) http_name: Vec<String>,
 
-    /// File with the token that each request needs, as in "Authorization: Bearer TOKEN"; 16 to
+    /// File with the token that each request needs (as in "Authorization: Bearer TOKEN"); 16 to
     /// 1024 characters. The variable FLOWPROBE_HTTP_TOKEN can hold it instead
     #[arg(long, value_name = "FILE")]
     pub(crate) http_token_file: Option<PathBuf>,

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, CommandFactory};
+use clap::{Arg, ArgAction, CommandFactory};
+use exporter::nearest;
 
 use super::args::Cli;
 use super::file::{Known, ValueKind};
@@ -37,6 +38,13 @@ impl Known for CommandLine {
         } else {
             ValueKind::Value
         })
+    }
+
+    fn nearest(&self, name: &str) -> Option<String> {
+        let command = Cli::command();
+        let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+        let names = shown.filter_map(Arg::get_long).filter(|it| !NOT_IN_A_FILE.contains(it));
+        nearest(name, names).map(str::to_owned)
     }
 
     fn has_commas(&self, name: &str) -> bool {

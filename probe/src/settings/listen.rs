@@ -32,7 +32,7 @@ const ALLOWED: [&str; 8] = [
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = Self::HEADING)]
 pub(crate) struct CollectArguments {
-    /// With collect: where datagrams of exporters come in, as PROTOCOL://ADDRESS:PORT; may be given
+    /// Where datagrams of exporters come in (with collect): PROTOCOL://ADDRESS:PORT; may be given
     /// several times. PROTOCOL is netflow (v5 and v9, port 2055), ipfix (4739), sflow (6343), or
     /// flow, which takes all of them; ipfix+tcp (4739) and ipfix+tls (4740) take connections.
     /// Without ADDRESS, all addresses of this host. TLS needs ?cert=FILE&key=FILE (PEM); with
@@ -58,8 +58,8 @@ pub(crate) struct CollectArguments {
     #[arg(long, value_name = "SIZE", default_value = "32Mi", value_parser = size)]
     pub(crate) receive_buffer: u64,
 
-    /// File in which templates are kept each minute and at the end, so that the next run can read
-    /// data at once
+    /// File in which templates are kept for the next run: each minute and at the end, so that it
+    /// can read data at once
     #[arg(long, value_name = "FILE")]
     pub(crate) template_store: Option<PathBuf>,
 

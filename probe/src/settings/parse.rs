@@ -11,6 +11,7 @@ use exporter::without_secrets;
 use super::args::{Arguments, Cli, Command, name_of};
 use super::contradictions;
 use super::file::{self, FromFile};
+use super::help;
 use super::known::CommandLine;
 use super::others;
 use crate::report::escape::Escaped;
@@ -24,7 +25,7 @@ enum Refused {
 }
 
 /// The command whose settings are those of metering.
-const COLLECT: &str = "collect";
+pub(super) const COLLECT: &str = "collect";
 
 /// Parses the command line and the file of `--config`.
 ///
@@ -111,7 +112,7 @@ fn harmless(word: &str) -> String {
 }
 
 fn from_words(words: &[OsString]) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(words);
+    let matches = help::command(words).try_get_matches_from(words);
     let matches = matches.map_err(|error| others::explained(error, words.len()))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     let mut matches = matches;

@@ -32,7 +32,8 @@ pub(crate) struct PayloadArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) payload_names_key: Option<PathBuf>,
 
-    /// Of HTTP: the host, or also path (without the query), user agent and host of the referrer
+    /// Fields of HTTP in records: the host, or also path (without the query), user agent and host
+    /// of the referrer
     #[arg(long, value_name = "FIELDS", value_enum, default_value_t = Http::Host)]
     payload_http: Http,
 

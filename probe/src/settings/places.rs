@@ -11,8 +11,8 @@ use super::values::interval;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Places of addresses")]
 pub(crate) struct PlaceSettings {
-    /// MMDB file with countries, cities or AS of networks, as published by MaxMind, DB-IP, IPinfo
-    /// and others; may be given several times: the first one with an entry counts
+    /// MMDB file with countries, cities or AS of networks (of MaxMind, DB-IP, IPinfo and others);
+    /// may be given several times: the first one with an entry counts
     #[arg(long, value_name = "FILE")]
     pub(crate) geo: Vec<PathBuf>,
 

@@ -23,7 +23,7 @@ pub(crate) struct SiteArguments {
     #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
     local_networks: Vec<Hosts>,
 
-    /// Interfaces that receive only packets of the local networks, by name or number: packets with
+    /// Interfaces that receive only packets of the local networks: by name or number; packets with
     /// another source are spoofed
     #[arg(long, value_name = "IFACE,...", value_delimiter = ',', value_parser = interface)]
     inside_interfaces: Vec<String>,
@@ -37,7 +37,7 @@ pub(crate) struct SiteArguments {
     #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
     mail_servers: Vec<Hosts>,
 
-    /// DNS servers that hosts of the local networks may ask, for the rule unknown-dns-server:
+    /// DNS servers that hosts of the local networks may ask (for the rule unknown-dns-server):
     /// prefixes, addresses or names of groups
     #[arg(long, value_name = "NETWORK,...", value_delimiter = ',')]
     dns_servers: Vec<Hosts>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use exporter::number_with_unit;
+use exporter::{missing_unit, number_with_unit};
 use flow::{KeyField, KeyFields};
 
 use crate::capture::packet::Direction;
@@ -86,15 +86,18 @@ pub(super) fn rows(text: &str) -> Result<usize, String> {
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     let most = Duration::from_millis(flow::TIMEOUT_MS_MAX.into());
     let time = humantime::parse_duration(text).ok();
-    time.filter(|time| (Duration::from_millis(1)..=most).contains(time))
-        .ok_or_else(|| "a time from 1ms to 1day is needed, such as 15s or 2min".to_owned())
+    time.filter(|time| (Duration::from_millis(1)..=most).contains(time)).ok_or_else(|| {
+        let tip = missing_unit(text, "s");
+        format!("a time from 1ms to 1day is needed, such as 15s or 2min{tip}")
+    })
 }
 
 /// A time that may be 0.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).ok();
     time.filter(|time| *time <= INTERVAL_MAX).ok_or_else(|| {
-        "a time up to 365days is needed, such as 60s or 5min; 0s is never".to_owned()
+        let tip = missing_unit(text, "s");
+        format!("a time up to 365days is needed, such as 60s or 5min; 0s is never{tip}")
     })
 }
 
@@ -224,6 +227,19 @@ mod tests {
         assert!(size("999k").is_err() && size("65Gi").is_err());
         assert!(workers("256").is_ok() && workers("257").is_err() && workers("0").is_err());
     }
+
+    #[test]
+    fn times_have_units() {
+        for (text, tip) in [("60", "; 60 has no unit: 60s?"), ("0", ""), ("soon", ""), ("", "")] {
+            let refused = timeout(text).unwrap_err();
+            assert_eq!(refused.strip_prefix(TIMEOUT).unwrap(), tip, "{text}");
+        }
+        assert!(interval("300").unwrap_err().ends_with("; 300 has no unit: 300s?"));
+        assert!(timeout("60s").is_ok() && interval("0s").is_ok());
+    }
+
+    /// What a timeout has to be.
+    const TIMEOUT: &str = "a time from 1ms to 1day is needed, such as 15s or 2min";
 
     #[test]
     fn key_fields_are_read_by_name() {

@@ -3,7 +3,7 @@
 use flow::number::{port, protocol};
 
 use super::super::facts::Fact;
-use super::super::rule::{Counter, Form, Holds, Number, Rule, Severity, Shared, Told};
+use super::super::rule::{Counter, Form, Holds, Number, Rule, Severity, Shared, Told, counted};
 use super::super::seen::{Class, Seen};
 use super::super::settings;
 use super::super::subject::Subject;
@@ -38,9 +38,10 @@ const VICTIM_RULE: Rule = Rule {
     threats: [Some(&AMPLIFICATION), Some(&AMPLIFICATION)],
     sentence: |told| {
         let Told { destination, value, sources, number, .. } = told;
+        let servers = counted(*sources, "server", "servers");
         format!(
-            "{destination} got {value} bit/s of long answers from port {number}/udp of {sources} \
-             servers, which it did not ask"
+            "{destination} got {value} bit/s of long answers from port {number}/udp of {servers}, \
+             which it did not ask"
         )
     },
     ..Rule::BASE

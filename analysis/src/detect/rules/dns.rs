@@ -3,7 +3,7 @@
 use flow::number::{port, protocol};
 
 use super::super::facts::Fact;
-use super::super::rule::{Form, Holds, Number, Rule, Severity, Shared, Span, Told};
+use super::super::rule::{Form, Holds, Number, Rule, Severity, Shared, Span, Told, counted};
 use super::super::seen::Class;
 use super::super::settings;
 use super::super::subject::Subject;
@@ -67,9 +67,10 @@ pub(in super::super) const AMPLIFIED: Rule = Rule {
     threats: [Some(&AMPLIFICATION), Some(&AMPLIFICATION)],
     sentence: |told| {
         let Told { destination, value, sources, window, .. } = told;
+        let servers = counted(*sources, "DNS server", "DNS servers");
         format!(
-            "{destination} got {value} long answers of {sources} DNS servers in {window} to \
-             questions of type ANY, TXT, DNSKEY or RRSIG"
+            "{destination} got {value} long answers of {servers} in {window} to questions of type \
+             ANY, TXT, DNSKEY or RRSIG"
         )
     },
     ..Rule::BASE

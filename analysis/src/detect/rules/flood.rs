@@ -6,6 +6,7 @@ use super::super::distinct::count_of_many;
 use super::super::facts::Fact;
 use super::super::rule::{
     Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, TOTALS, Told, Totals,
+    counted, grouped,
 };
 use super::super::seen::{Class, Seen};
 use super::super::settings;
@@ -57,14 +58,13 @@ pub(in super::super) const SYN: Rule = Rule {
         let port = measured.only_port().map_or_else(String::new, |port| format!(" at {port}/tcp"));
         if are_many(*sources, measured.flows) {
             return format!(
-                "{destination} got SYN packets{port} from {sources} made-up sources, {value} a \
-                 second, and no connection"
+                "{destination} got SYN packets{port} from {} made-up sources, {value} a second, \
+                 and no connection",
+                grouped(*sources)
             );
         }
-        let noun = if *sources == 1 { "source" } else { "sources" };
-        format!(
-            "{destination} got {value} SYN packets/s{port} from {sources} {noun} and no connection"
-        )
+        let sources = counted(*sources, "source", "sources");
+        format!("{destination} got {value} SYN packets/s{port} from {sources} and no connection")
     },
     ..FLOOD
 };
@@ -112,8 +112,8 @@ pub(in super::super) const FRAGMENTS: Rule = Rule {
 fn flooded(told: &Told, what: &str) -> String {
     let Told { destination, value, sources, measured, .. } = told;
     let port = measured.only_port().map_or_else(String::new, |port| format!(" at port {port}"));
-    let noun = if *sources == 1 { "source" } else { "sources" };
-    format!("{destination} got {value} {what} packets/s{port} from {sources} {noun}")
+    let sources = counted(*sources, "source", "sources");
+    format!("{destination} got {value} {what} packets/s{port} from {sources}")
 }
 
 fn count_packets(seen: &Seen<'_>, counter: &mut Counter<'_>, kind: u8) {

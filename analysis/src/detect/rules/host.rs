@@ -4,7 +4,7 @@ use flow::{FlowKey, IpVersion};
 
 use super::super::facts::Fact;
 use super::super::rule::{
-    Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, Told,
+    Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, Told, counted,
 };
 use super::super::seen::{Class, Seen};
 use super::super::subject::Subject;
@@ -134,7 +134,8 @@ pub(in super::super) const UNREACHABLE_STORM: Rule = Rule {
     shared: Shared::DestinationIsSource,
     sentence: |told| {
         let Told { destination, value, sources, window, .. } = told;
-        format!("{destination} got {value} unreachable messages from {sources} hosts in {window}")
+        let hosts = counted(*sources, "host", "hosts");
+        format!("{destination} got {value} unreachable messages from {hosts} in {window}")
     },
     ..ABUSE
 };
@@ -164,11 +165,9 @@ pub(in super::super) const SPOOFED_SOURCES: Rule = Rule {
     shared: Shared::Nothing,
     sentence: |told| {
         let Told { number, sources, window, measured, .. } = told;
-        format!(
-            "interface {number} got {} packets from {sources} sources that cannot be there, in \
-             {window}",
-            measured.packets
-        )
+        let packets = counted(measured.packets, "packet", "packets");
+        let sources = counted(*sources, "source", "sources");
+        format!("interface {number} got {packets} from {sources} that cannot be there, in {window}")
     },
     ..ABUSE
 };

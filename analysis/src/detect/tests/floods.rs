@@ -1,6 +1,7 @@
 //! Floods, amplification, spikes.
 
 use super::*;
+use crate::detect::rule::counted;
 
 /// So many packets a second of one source, for some seconds from a time on.
 fn rate(
@@ -60,6 +61,17 @@ fn a_thousand_made_up_sources_are_a_flood_at_any_rate() {
     let tuned = RuleSettings { threshold: Some(20_000), ..rule("syn-flood") };
     let detectors = detectors_with(vec![tuned], &SiteSettings::default());
     assert_eq!(opened(&events_of(detectors, &syns((0, 10), 120))), ["syn-flood"]);
+}
+
+#[test]
+fn numbers_in_sentences_are_grouped_and_their_nouns_fit() {
+    let words = [1, 2, 1536].map(|number| counted(number, "source", "sources"));
+    assert_eq!(words, ["1 source", "2 sources", "1,536 sources"]);
+    let events = events_of(detectors(), &syns((0, 10), 1200));
+    let reason = text(events.last().unwrap(), "event.reason");
+    let (_, after) = reason.split_once(" from ").unwrap();
+    let (number, _) = after.split_once(" made-up sources").unwrap();
+    assert!(number.contains(','), "{reason}");
 }
 
 #[test]
@@ -127,6 +139,8 @@ fn udp_icmp_and_fragment_floods_flip_at_their_threshold() {
     let events = events_of(detectors(), &pings);
     assert_eq!(opened(&events), ["icmp-flood"]);
     assert_eq!(text(&events[0], "network.transport"), "ipv6-icmp");
+    let reason = text(&events[0], "event.reason");
+    assert!(reason.contains("packets/s from 1 source ("), "{reason}");
     let fragments = |per_second: u64| {
         rate((0, 20), 100, |at, number| {
             let record = udp(at, (outside(low(number % 5)), 0), (inside(1), 0));

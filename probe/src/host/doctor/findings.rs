@@ -119,15 +119,19 @@ fn memory(facts: &Facts, method: &Method) -> Finding {
 fn locked_memory(facts: &Facts) -> Finding {
     let needed = facts.xdp_settings().memory();
     let finding = |text| Finding::ok("locked memory", text);
+    let needs = format!("AF_XDP needs {}", mebibytes(needed));
     match facts.system.lockable() {
-        None => finding("no limit".to_owned()),
+        None => finding(format!("no limit; {needs}")),
         Some(most) if most >= needed => {
-            finding(format!("up to {}, AF_XDP needs {}", mebibytes(most), mebibytes(needed)))
+            finding(format!("the limit is {} MiB; {needs}", most >> 20))
         }
         Some(most) => {
-            let (most, needed) = (mebibytes(most), mebibytes(needed));
-            let text = format!("up to {most}: AF_XDP needs {needed} without --ring");
-            finding(text).at(Level::Warn, "LimitMEMLOCK=infinity in the service, or CAP_IPC_LOCK")
+            let text = format!("the limit is {} MiB; {needs}, or less with --ring", most >> 20);
+            finding(text).at(
+                Level::Warn,
+                "LimitMEMLOCK=infinity in the service, ulimit -l unlimited in a shell, or \
+                 CAP_IPC_LOCK",
+            )
         }
     }
 }
@@ -155,17 +159,18 @@ fn host(facts: &Facts) -> Finding {
     match facts.interface.needed(&[]) {
         None if !link_local.is_empty() => {
             let addresses: Vec<String> = link_local.iter().map(ToString::to_string).collect();
-            let text = format!("does not need the interface: only {}", addresses.join(", "));
+            let text = format!("does not use this interface: only {}", addresses.join(", "));
             finding(text).at(
                 Level::Note,
                 "AF_XDP cuts it off from neighbours that use this link-local address; \
                  --capture packet does not",
             )
         }
-        None => finding("does not need the interface: no address, no route".to_owned()),
-        Some(why) => finding(format!("needs the interface: {why}")).at(
+        None => finding("does not use this interface: no address, no route".to_owned()),
+        Some(why) => finding(format!("uses this interface itself: {why}")).at(
             Level::Note,
-            "AF_XDP would cut it off, so it needs --capture afxdp --take-interface",
+            "AF_PACKET copies packets and leaves them to the host; --capture afxdp \
+             --take-interface takes them away from it",
         ),
     }
 }

@@ -219,8 +219,8 @@ fn method_is_what_rights_and_kernel_allow() {
         (|facts| facts.interface.set_down(), "AF_XDP needs an interface that is up"),
         (
             |facts| facts.system.lock_limit = Some(8 << 20),
-            "AF_XDP needs more locked memory; raise the limit (LimitMEMLOCK of systemd, ulimit \
-             -l), give the capability CAP_IPC_LOCK, or ask for smaller rings",
+            "AF_XDP needs 320 MiB of locked memory, and the limit is 8 MiB; raise it (LimitMEMLOCK \
+             of systemd, ulimit -l), give the capability CAP_IPC_LOCK, or ask for smaller rings",
         ),
     ];
     for (change, because) in packet {
@@ -275,6 +275,12 @@ fn locked_memory_is_that_of_all_queues() {
             facts.system.lock_limit = Some(octets);
             let is_xdp = facts.method() == Method::Xdp;
             assert_eq!(is_xdp, enough, "{rx_queues} {mtu} {octets}");
+            let found = all(&facts);
+            let one = found.iter().find(|one| one.subject == "locked memory").unwrap();
+            let words = [octets >> 20, mebibytes];
+            let [limit, needed] = words.map(|number| format!(" {number} MiB"));
+            assert!(one.text.contains(&limit) && one.text.contains(&needed), "{one:?}");
+            assert_eq!(one.remedy.is_none(), enough, "{one:?}");
         }
         facts.system.lock_limit = Some(0);
         facts.system.capabilities.insert(Capability::CAP_IPC_LOCK);

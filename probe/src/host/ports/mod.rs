@@ -33,7 +33,7 @@ use crate::host::interface::network::Network;
 use crate::host::interface::{FindError, Interface};
 use crate::pipeline::live::Attached;
 use crate::settings::args::LiveSettings;
-use crate::settings::selector::Selector;
+use crate::settings::selector::{Selector, tip_of_missing};
 
 /// Maximum number of interfaces at a time.
 const PORTS_MAX: usize = 1024;
@@ -141,7 +141,7 @@ impl Ports {
             }
             Err(problem @ FindError::NoSuchInterface { .. }) => {
                 self.ports.push(Port::awaited(name, number, true));
-                Ok(Some(problem.to_string()))
+                Ok(Some(format!("{problem}{}", tip_of_missing(name))))
             }
             Err(problem @ FindError::Unknown { .. }) => Err(problem.to_string()),
         }

@@ -15,6 +15,7 @@ use crate::host::interface::network::Network;
 use crate::host::interface::{Interface, towards};
 use crate::host::memory::{self, MemoryOwner};
 use crate::host::method::{Kind, Method, Wanted};
+use crate::host::rights;
 use crate::host::system::System;
 use crate::report::units::counted;
 use crate::settings::args::{CaptureMethod, LiveSettings};
@@ -83,7 +84,10 @@ impl Opener {
         let name = &interface.name;
         let wanted = Wanted::new(&self.settings, room.xdp, before);
         match Method::choose(&host.system, interface, &host.outputs, &wanted) {
-            Method::None { because } => Err(format!("cannot capture from {name}: {because}")),
+            Method::None { because } => {
+                let remedy = remedy(&host.system, &because);
+                Err(format!("cannot capture from {name}: {because}{remedy}"))
+            }
             Method::Packet { because } => {
                 self.open_packet(interface, number, room.packet, &because)
             }
@@ -173,6 +177,13 @@ impl Opener {
             sockets: sockets.into_iter().map(Box::new).map(LiveSource::Xdp).collect(),
         })
     }
+}
+
+/// What to do if there is no capture because a capability is missing. Empty for other reasons.
+fn remedy(system: &System, because: &str) -> String {
+    let missing = system.lacks(&rights::XDP).unwrap_or_default();
+    let mut missing = missing.split(", ").filter(|name| !name.is_empty());
+    if missing.any(|name| because.contains(name)) { rights::remedy() } else { String::new() }
 }
 
 /// Description of an AF_XDP capture.
