@@ -3,6 +3,7 @@
 use std::ops::AddAssign;
 
 use flow::ExportProtocol;
+use flow::words::noun;
 
 macro_rules! counts {
     ($($(#[$attribute:meta])* $name:ident: $one:literal, $several:literal;)*) => {
@@ -19,7 +20,6 @@ macro_rules! counts {
         impl Counts {
             /// The name of each counter in statistics, the noun for its value, and the value.
             pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-                let noun = |number, one, several| if number == 1 { one } else { several };
                 [$((stringify!($name), noun(self.$name, $one, $several), self.$name)),*]
                     .into_iter()
             }

@@ -16,7 +16,7 @@ use crate::conversation_id::conversation_hash;
 use crate::error::ExportError;
 use crate::exporter::{CollectorCounts, ExportCounts, Exporter, MeterReport};
 use crate::patience::Patience;
-use crate::words::noun;
+use flow::words::noun;
 
 /// Time between two attempts to reach a collector that is away.
 const PROBE: Duration = Duration::from_secs(1);

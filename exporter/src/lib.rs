@@ -47,4 +47,4 @@ pub use transport::{FilesInUse, LineFile};
 pub use unit::{missing_unit, number_with_unit};
 pub use unopened::Unopened;
 pub use webhook::Webhook;
-pub use words::{nearest, noun, wrapped};
+pub use words::{nearest, wrapped};

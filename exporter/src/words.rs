@@ -36,11 +36,6 @@ fn put(lines: &mut String, line: &str, columns: usize, hang: usize) {
     }
 }
 
-/// The noun for a number of things.
-pub fn noun<'a>(number: u64, one: &'a str, several: &'a str) -> &'a str {
-    if number == 1 { one } else { several }
-}
-
 /// The one of some words that a user may have meant by another word: at most a third of its
 /// characters differ. A word of more than 64 characters has none.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -111,11 +106,5 @@ mod tests {
         for word in ["", "t", "bogus", "timeout", "idle", "ring".repeat(20).as_str()] {
             assert_eq!(nearest(word, known), None, "{word}");
         }
-    }
-
-    #[test]
-    fn one_thing_is_singular() {
-        let nouns = [0, 1, 2].map(|number| noun(number, "file", "files"));
-        assert_eq!(nouns, ["files", "file", "files"]);
     }
 }

@@ -42,6 +42,7 @@ mod table;
 mod tags;
 mod time;
 mod unread;
+pub mod words;
 
 pub use batch::{BATCH_RECORDS, Batch, Event, EventKind, Origin, Value};
 pub use clock::{NO_CLOCK, NewClock, TraceTime};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use exporter::{escaped_json, sentence};
 use flow::number::protocol;
+use flow::words::{counted, grouped};
 use log::error;
 use serde_json::Value;
 use web::lost_records;
@@ -16,7 +17,7 @@ use web::lost_records;
 use crate::report::escape::Escaped;
 use crate::report::stdout::print;
 use crate::report::table::protocol_name;
-use crate::report::units::{count, counted, grouped, octets};
+use crate::report::units::{count, octets};
 use crate::settings::service::{CtlArguments, CtlCommand};
 
 /// How long the run may be silent: new settings may take a minute.

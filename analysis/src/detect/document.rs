@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use flow::number::protocol::transport_name;
+use flow::words::grouped;
 use flow::{Event, EventKind, Timestamp, Value};
 
 use super::distinct::count_of_many;
 use super::incident::{Action, Finding, Incident};
-use super::rule::{Holds, Number, Rule, Severity, Threat, Told, grouped};
+use super::rule::{Holds, Number, Rule, Severity, Threat, Told};
 use super::subject::address;
 
 /// Fields that all documents have in common, and the losses of the detectors.

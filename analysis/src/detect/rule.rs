@@ -185,24 +185,6 @@ pub(super) struct Told {
     pub(super) sources: u64,
 }
 
-/// `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 source`, `1,536 sources`.
-pub(super) fn counted(number: u64, one: &str, several: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { several })
-}
-
 /// Knowledge of rules about the network.
 #[derive(Debug)]
 pub(super) struct Scope {

@@ -104,7 +104,7 @@ impl Delivery {
                 phase: Phase::Running,
                 last_progress: Instant::now(),
                 trouble: None,
-                wait_said: None,
+                wait: None,
                 refusal: None,
                 denials: Denials::default(),
                 stop_reason: None,

@@ -22,7 +22,7 @@ use crate::error::{ExportError, sentence};
 use crate::exporter::ExportCounts;
 use crate::patience::Patience;
 use crate::spool::Spool;
-use crate::words::noun;
+use flow::words::noun;
 
 /// Time that a live run waits at its end.
 const END: Duration = Duration::from_secs(10);

@@ -36,8 +36,8 @@ pub(super) struct State {
     /// Time of the last accepted document, or of the first batch after an idle time.
     pub(super) last_progress: Instant,
     pub(super) trouble: Option<Trouble>,
-    /// When it was last logged that a replay waits for the service.
-    pub(super) wait_said: Option<Instant>,
+    /// What was last logged of a replay that waits for the service.
+    pub(super) wait: Option<Trouble>,
     /// What was last logged of a refused document.
     pub(super) refusal: Option<Trouble>,
     /// Consecutive denials of the service.
@@ -85,12 +85,7 @@ impl State {
     /// True if it was not logged lately that a replay waits, and no document was accepted for
     /// `idle`.
     pub(super) fn is_wait_news(&mut self, idle: Duration) -> bool {
-        let is_due = self.wait_said.is_none_or(|said| said.elapsed() >= REMINDER);
-        let is_news = idle >= WAIT_SAID && is_due;
-        if is_news {
-            self.wait_said = Some(Instant::now());
-        }
-        is_news
+        idle >= WAIT_SAID && Trouble::is_news(&mut self.wait, "waits")
     }
 
     pub(super) fn add(&mut self, batch: Batch) {

@@ -40,13 +40,14 @@ const MONITOR: &str = "the cluster privilege monitor";
 
 impl Cluster {
     pub(crate) fn new(
+        url: &str,
         settings: ClientSettings,
         namespace: String,
         index: Option<IndexPattern>,
         has_dns_events: bool,
     ) -> Result<Self, String> {
         Ok(Self {
-            url: String::new(),
+            url: url.to_owned(),
             agent: settings.agent()?,
             bases: settings.bases(),
             authorization: settings.credentials.map(|who| who.authorization()),
@@ -54,11 +55,6 @@ impl Cluster {
             index,
             has_dns_events,
         })
-    }
-
-    /// The same cluster with its URL as the user wrote it, for commands in remedies.
-    pub(crate) fn named(self, url: &str) -> Self {
-        Self { url: url.to_owned(), ..self }
     }
 
     /// The command that sets this cluster up, to be copied into a shell.

@@ -245,8 +245,7 @@ impl Destination {
             ));
         };
         let has_tls = self.output.scheme == ELASTIC_HTTPS.scheme;
-        elastic::cluster(&self.settings, hosts, has_tls)
-            .map(|cluster| cluster.named(self.as_str()))
+        elastic::cluster(self.as_str(), &self.settings, hosts, has_tls)
             .map_err(|problem| format!("{}: {problem}", self.name()))
     }
 

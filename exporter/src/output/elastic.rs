@@ -163,6 +163,7 @@ fn client(
 
 /// The cluster of an output with these settings.
 pub(super) fn cluster(
+    url: &str,
     settings: &Settings,
     hosts: &[Host],
     has_tls: bool,
@@ -170,7 +171,7 @@ pub(super) fn cluster(
     let tls = has_tls.then(|| tls(settings));
     let client = client(settings, hosts, tls.as_ref())?;
     let namespace = settings.string(&NAMESPACE);
-    Cluster::new(client, namespace, index(settings), wants_dns_events(settings))
+    Cluster::new(url, client, namespace, index(settings), wants_dns_events(settings))
 }
 
 /// The index that takes the place of the data stream.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::batch::BatchTally;
 use crate::error::sentence;
-use crate::words::noun;
+use flow::words::noun;
 
 const NO_ROOM: [ErrorKind; 3] =
     [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];

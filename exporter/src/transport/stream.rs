@@ -30,7 +30,7 @@ use crate::error::{ExportError, sentence};
 use crate::muted::Muted;
 use crate::patience::Patience;
 use crate::tls::TlsSettings;
-use crate::words::noun;
+use flow::words::noun;
 
 /// Maximum time for the end of a session in a live run.
 const END_PATIENCE: Duration = Duration::from_secs(10);

@@ -291,7 +291,7 @@ pub(super) fn retry_while_busy<T>(mut attempt: impl FnMut() -> io::Result<T>) ->
 }
 
 /// For messages.
-pub(super) fn mebibytes(octets: u64) -> String {
+pub(crate) fn mebibytes(octets: u64) -> String {
     format!("{} MiB", octets.div_ceil(1 << 20))
 }
 

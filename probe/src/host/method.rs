@@ -4,6 +4,7 @@
 use super::interface::Interface;
 use super::rights;
 use super::system::{Support, System};
+use crate::capture::afxdp::mebibytes;
 use crate::capture::layer::Layer;
 use crate::capture::packet::Direction;
 use crate::capture::xdp::plan::{XdpSettings, frames, ring_that_fits};
@@ -149,9 +150,9 @@ fn xdp_obstacle(system: &System, interface: &Interface, wanted: &Wanted) -> Opti
         let needed = settings.memory();
         let most = system.lockable().filter(|most| *most < needed)?;
         Some(format!(
-            "AF_XDP needs {} MiB of locked memory, and the limit is {} MiB; raise it (LimitMEMLOCK \
+            "AF_XDP needs {} of locked memory, and the limit is {} MiB; raise it (LimitMEMLOCK \
              of systemd, ulimit -l), give the capability CAP_IPC_LOCK, or ask for smaller rings",
-            needed.div_ceil(1 << 20),
+            mebibytes(needed),
             most >> 20
         ))
     }

@@ -26,9 +26,9 @@ const KEPT: [Capability; 4] = [
 pub(crate) fn remedy() -> String {
     let file = std::env::current_exe();
     let file = file.map_or_else(|_unknown| "FILE".to_owned(), |path| path.display().to_string());
+    let capabilities = KEPT.map(|one| one.to_string().to_lowercase()).join(",");
     format!(
-        "; run it with sudo, or give it the capabilities once: sudo setcap \
-         cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep {file}"
+        "; run it with sudo, or give it the capabilities once: sudo setcap {capabilities}+ep {file}"
     )
 }
 

@@ -9,6 +9,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
 use exporter::{Context, sentence};
+use flow::words::counted;
 use flow::{
     ConversationKeys, FlowEndReason, FlowTable, Naming, NewClock, NoMemory, Observation,
     RecordTally, Sink, TableSettings, Timestamp,
@@ -22,7 +23,7 @@ use crate::pipeline::payload::{Finding, FindingSink};
 use crate::pipeline::queue::RecordQueue;
 use crate::pipeline::table_order::TableWalk;
 use crate::pipeline::transactions::{TransactionCounts, Transactions};
-use crate::report::units::{self, counted};
+use crate::report::units;
 use crate::settings::config::{Config, table_share};
 use crate::sys;
 

@@ -3,12 +3,12 @@
 use std::ops::AddAssign;
 
 use collect::Counts;
-use exporter::noun;
 use flow::RecordTally;
+use flow::words::{counted, grouped, noun};
 use serde_json::{Map, Value};
 
 use crate::report::totals::in_brackets;
-use crate::report::units::{counted, grouped, octets};
+use crate::report::units::octets;
 
 /// Counts of a run that collects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use analysis::detect::DetectCounts;
+use flow::words::{counted, grouped};
 use serde_json::{Map, Value, json};
 
 use crate::pipeline::output::OutputEnd;
-use crate::report::units::{counted, grouped};
 
 /// As text.
 pub(super) fn words(detected: &DetectCounts) -> String {

@@ -1,10 +1,10 @@
 //! The exporters from which flows are collected, in totals.
 
 use collect::{ExporterReport, InterfaceReport};
+use flow::words::{counted, grouped};
 use serde_json::{Value, json};
 
 use crate::report::totals::in_brackets;
-use crate::report::units::{counted, grouped};
 
 /// Maximum number of Observation Domains in totals.
 pub(crate) const REPORTED: usize = 1000;

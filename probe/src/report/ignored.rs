@@ -1,10 +1,10 @@
 //! Ethertypes and link types of ignored frames, as text and JSON.
 
+use flow::words::{counted, grouped};
 use flow::{Tally, Unread, UnreadCounts};
 use serde_json::{Value, json};
 
 use crate::capture::file::link_name;
-use crate::report::units::{counted, grouped};
 
 /// The kinds as text, the most frequent first; empty if there are none.
 pub(super) fn words(counts: &UnreadCounts) -> String {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use analysis::detect::RULES;
 use anstyle::{Reset, Style};
 use exporter::wrapped;
+use flow::words::grouped;
 use flow::{Event, EventKind, Timestamp, Value};
 
 use crate::report::escape::Escaped;
-use crate::report::units::{date_and_time, grouped, time, time_of_day};
+use crate::report::units::{date_and_time, time, time_of_day};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 

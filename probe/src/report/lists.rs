@@ -7,6 +7,7 @@ use anstyle::{Reset, Style};
 use exporter::wrapped;
 use flow::IpVersion;
 use flow::number::protocol;
+use flow::words::grouped;
 
 use crate::report::table::{icmp, percent, protocol_name};
 use crate::report::units;
@@ -105,7 +106,7 @@ fn range(measure: Measure, Counted { least, most }: Counted) -> String {
 fn one(measure: Measure, count: u64) -> String {
     match measure {
         Measure::Octets => units::octets(count),
-        Measure::Sessions | Measure::Targets | Measure::Packets => units::grouped(count),
+        Measure::Sessions | Measure::Targets | Measure::Packets => grouped(count),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use flow::words::{counted, grouped};
 use log::warn;
 
 use crate::host::ports::PortCounts;
 use crate::pipeline::output::OutputEnd;
 use crate::report::causes::{CAUSES, DROPPED, FAILED, NIC_MISSED};
 use crate::report::totals::Totals;
-use crate::report::units::{counted, grouped};
 
 /// Time between two messages about one place.
 const PAUSE: Duration = Duration::from_secs(60);

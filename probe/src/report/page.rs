@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use analysis::detect::{SPIKE_LIMITS, Spike};
 use exporter::sentence;
+use flow::words::grouped;
 use flow::{FlowRecord, RecordTally};
 use log::info;
 use serde_json::{Map, Value, json};
@@ -72,7 +73,7 @@ impl Page {
              interfaces",
             server.address(),
             units::octets(octets as u64),
-            units::grouped(records as u64),
+            grouped(records as u64),
         );
         Ok(ShownPage { board: self.board, server })
     }

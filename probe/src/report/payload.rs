@@ -1,10 +1,10 @@
 //! Names in payload in the totals.
 
 use flow::PayloadCounts;
+use flow::words::grouped;
 use serde_json::{Value, json};
 
 use crate::pipeline::worker::Ended;
-use crate::report::units::grouped;
 
 /// As text: what was found, what was not read, and what became of DNS questions.
 pub(crate) fn lines(counts: &PayloadCounts, ended: &Ended) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! The totals of the places of addresses.
 
 use flow::Timestamp;
+use flow::words::{counted, grouped};
 use serde_json::{Value, json};
 
 use crate::places::{FileKind, FileReport, PlaceReport};
-use crate::report::units::{counted, date_and_time, grouped};
+use crate::report::units::date_and_time;
 
 /// The year 9999, the last one with a date, in seconds since 1970.
 const YEAR_9999: u64 = 253_370_764_800;

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
+use flow::words::{counted, grouped};
 use serde_json::{Value, json};
 
 use crate::capture::live::SourceCounts;
 use crate::host::ports::PortCounts;
 use crate::report::totals::in_brackets;
-use crate::report::units::{counted, grouped};
 
 /// As text.
 pub(super) fn words(port: &PortCounts) -> String {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use flow::Tally;
+use flow::words::counted;
 
 use crate::report::collected::CollectReport;
 use crate::report::totals::Totals;
-use crate::report::units::{count, counted, octets, per_second, time};
+use crate::report::units::{count, octets, per_second, time};
 
 /// Rates of a live run between two calls.
 #[derive(Debug)]

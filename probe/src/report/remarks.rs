@@ -1,9 +1,9 @@
 //! What the totals say of packets, times and files that are not as they should be.
 
 use flow::MeterCounts;
+use flow::words::counted;
 
 use crate::capture::file::InputReport;
-use crate::report::units::counted;
 
 /// Notes in the totals, each with a number that is not zero.
 pub(super) fn words(meter: &MeterCounts, input: &InputReport) -> Vec<String> {

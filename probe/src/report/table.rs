@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anstyle::{Reset, Style};
 use flow::number::protocol;
+use flow::words::{counted, grouped};
 use flow::{
     Details, FlowKey, FlowRecord, IpVersion, KeyField, KeyFields, RecordTally, Tag, Tags,
     Timestamp, TunnelKind,
@@ -91,7 +92,7 @@ impl Table<'_> {
         }
         let number = self.smaller_flows + self.forgotten;
         if number > 0 {
-            let rest = units::counted(number, "smaller flow", "smaller flows");
+            let rest = counted(number, "smaller flow", "smaller flows");
             let dim = Style::new().dimmed();
             writeln!(text, "{}and {rest}{}", dim.render(), Reset.render())
                 .expect("a string takes all");
@@ -117,7 +118,7 @@ impl Table<'_> {
             endpoint(key, Side::Source, self.key),
             endpoint(key, Side::Destination, self.key),
             control_bits(key, flow.tcp_control_bits),
-            units::grouped(flow.packets),
+            grouped(flow.packets),
             units::octets(flow.octets),
             percent(part, whole),
             tunnel_name(subject.tunnel),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use analysis::detect::DetectCounts;
 use collect::ExporterReport;
 use exporter::{ExportCounts, escaped_json, wrapped};
+use flow::words::{counted, grouped};
 use flow::{FlowEndReason, Ignored, MeterCounts, RecordTally, Tag, Tally};
 use serde_json::{Map, Value, json};
 
@@ -18,9 +19,7 @@ use crate::pipeline::worker::Ended;
 use crate::places::PlaceReport;
 use crate::report::collected::CollectReport;
 use crate::report::escape::Escaped;
-use crate::report::units::{
-    count, counted, date_and_time, grouped, octets, per_second, rfc3339, time,
-};
+use crate::report::units::{count, date_and_time, octets, per_second, rfc3339, time};
 use crate::report::workers::WorkerCounts;
 use crate::report::{
     delivery, detection, exporters, ignored, page, payload, places, ports, remarks, top, tunnels,

@@ -1,5 +1,6 @@
 //! Tunnels in the totals.
 
+use flow::words::{counted, grouped};
 use flow::{MeterCounts, Refusal, TunnelCounts, TunnelKind, TunnelKinds};
 use log::info;
 use serde_json::{Map, Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::pipeline::closed::ClosedTunnels;
 use crate::pipeline::worker::Ended;
 use crate::report::totals::Totals;
-use crate::report::units::{counted, grouped, octets};
+use crate::report::units::octets;
 
 /// As text: the packets that were decapsulated and those that were refused.
 pub(crate) fn lines(meter: &MeterCounts) -> Vec<String> {

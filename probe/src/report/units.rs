@@ -2,26 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use exporter::noun;
 use flow::Timestamp;
-
-/// `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 packet`, `2,000 packets`.
-pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
-    format!("{} {}", grouped(number), noun(number, one, several))
-}
 
 /// `999 B`, `1.2 kB`, `34 MB`: decimal units, two or three digits.
 pub(crate) fn octets(number: u64) -> String {
@@ -94,6 +75,8 @@ pub(crate) fn per_second(number: u64, duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use flow::words::{counted, grouped};
+
     use super::*;
 
     #[test]

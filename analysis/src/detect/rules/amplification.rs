@@ -1,9 +1,10 @@
 //! Amplification: servers send long answers to short questions with spoofed sources.
 
 use flow::number::{port, protocol};
+use flow::words::counted;
 
 use super::super::facts::Fact;
-use super::super::rule::{Counter, Form, Holds, Number, Rule, Severity, Shared, Told, counted};
+use super::super::rule::{Counter, Form, Holds, Number, Rule, Severity, Shared, Told};
 use super::super::seen::{Class, Seen};
 use super::super::settings;
 use super::super::subject::Subject;

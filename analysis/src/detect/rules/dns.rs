@@ -1,9 +1,10 @@
 //! Rules about names in DNS. Without names in records they count nothing.
 
 use flow::number::{port, protocol};
+use flow::words::counted;
 
 use super::super::facts::Fact;
-use super::super::rule::{Form, Holds, Number, Rule, Severity, Shared, Span, Told, counted};
+use super::super::rule::{Form, Holds, Number, Rule, Severity, Shared, Span, Told};
 use super::super::seen::Class;
 use super::super::settings;
 use super::super::subject::Subject;

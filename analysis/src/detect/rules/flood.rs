@@ -1,12 +1,12 @@
 //! Floods: a destination gets more packets than it can handle.
 
 use flow::number::{port, protocol};
+use flow::words::{counted, grouped};
 
 use super::super::distinct::count_of_many;
 use super::super::facts::Fact;
 use super::super::rule::{
     Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, TOTALS, Told, Totals,
-    counted, grouped,
 };
 use super::super::seen::{Class, Seen};
 use super::super::settings;

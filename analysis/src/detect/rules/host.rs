@@ -1,10 +1,11 @@
 //! Hosts with suspicious behaviour.
 
+use flow::words::counted;
 use flow::{FlowKey, IpVersion};
 
 use super::super::facts::Fact;
 use super::super::rule::{
-    Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, Told, counted,
+    Baseline, Counter, Form, Holds, Number, Rule, Severity, Shared, Span, Told,
 };
 use super::super::seen::{Class, Seen};
 use super::super::subject::Subject;

@@ -1,7 +1,8 @@
 //! Floods, amplification, spikes.
 
+use flow::words::counted;
+
 use super::*;
-use crate::detect::rule::counted;
 
 /// So many packets a second of one source, for some seconds from a time on.
 fn rate(

@@ -19,8 +19,9 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use exporter::{Interface, noun};
+use exporter::Interface;
 use flow::Frame;
+use flow::words::{counted, noun};
 use log::{error, warn};
 
 use self::format::{Damage, PACKET_OCTETS_MAX};
@@ -31,7 +32,6 @@ use self::pipe::PipeState;
 pub(crate) use self::place::FilePlace;
 use self::reader::{FileReader, Run};
 use super::{CaptureError, PacketSource, Polled};
-use crate::report::units::counted;
 
 /// Nanoseconds of a second.
 const NANOS: u64 = 1_000_000_000;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use exporter::noun;
 use flow::Frame;
+use flow::words::noun;
 
 use super::decompress::{Stream, decompressed};
 use super::format::{Damage, Head};

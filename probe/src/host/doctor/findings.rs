@@ -3,10 +3,12 @@
 use exporter::{Finding, Level};
 
 use flow::TunnelKind;
+use flow::words::grouped;
 
 use super::facts::{Facts, Memory, Share};
 use super::spreading;
 use super::traffic::Traffic;
+use crate::capture::afxdp::mebibytes;
 use crate::capture::layer::Layer;
 use crate::capture::offloads::{CapturePlace, HarmfulOffload, harmful_offloads};
 use crate::capture::xdp::plan::{KERNEL_MIN, KERNEL_MIN_FRAGS, ONE_BUFFER_MTU_MAX};
@@ -14,7 +16,6 @@ use crate::host::method::Method;
 use crate::host::rights;
 use crate::host::system::Support;
 use crate::report::tunnels::{remedy, share};
-use crate::report::units;
 
 /// All findings, in the order of the report.
 pub(super) fn all(facts: &Facts, method: &Method) -> Vec<Finding> {
@@ -216,7 +217,7 @@ fn queues(facts: &Facts) -> Finding {
 
 fn ring(facts: &Facts) -> Option<Finding> {
     let ring = facts.rx_ring?;
-    let (now, most) = (units::grouped(ring.current.into()), units::grouped(ring.max.into()));
+    let (now, most) = (grouped(ring.current.into()), grouped(ring.max.into()));
     if ring.current >= ring.max || ring.current >= RING_GOOD {
         return Some(Finding::ok("card's ring", format!("{now} frames")));
     }
@@ -263,12 +264,12 @@ fn offload(
 
 fn mtu(facts: &Facts) -> Finding {
     let mtu = facts.interface.mtu;
-    let text = format!("{} octets: the card may drop longer packets", units::grouped(mtu.into()));
+    let text = format!("{} octets: the card may drop longer packets", grouped(mtu.into()));
     let finding = |text| Finding::ok("MTU", text);
     if mtu <= ONE_BUFFER_MTU_MAX || facts.interface.needed(&[]).is_some() {
         return finding(text);
     }
-    let what = format!("{} octets: frames take several buffers", units::grouped(mtu.into()));
+    let what = format!("{} octets: frames take several buffers", grouped(mtu.into()));
     let remedy = format!("ip link set {} mtu {ONE_BUFFER_MTU_MAX}", facts.interface.name);
     match facts.xdp {
         _ if facts.system.kernel < KERNEL_MIN_FRAGS => {
@@ -292,7 +293,7 @@ fn tunnels(facts: &Facts) -> Option<Finding> {
     if percent < TUNNELS_PERCENT {
         return None;
     }
-    let (title, packets) = (kind.title(), units::grouped(packets));
+    let (title, packets) = (kind.title(), grouped(packets));
     let mut text = format!("{percent} % of {packets} packets are {title}");
     if facts.interface.rx_queues > 1 && !kind.is_spread() {
         text.push_str(": those between two ends come in by one queue");
@@ -314,10 +315,6 @@ fn capture(facts: &Facts, method: &Method) -> Finding {
             Finding { level: Level::Fail, ..finding(format!("would not work: {because}")) }
         }
     }
-}
-
-fn mebibytes(octets: u64) -> String {
-    format!("{} MiB", octets.div_ceil(1 << 20))
 }
 
 /// Of packets, the share of tunnels that is worth a finding.

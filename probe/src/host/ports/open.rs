@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use flow::Dissection;
+use flow::words::counted;
 use log::info;
 
 use super::budget::Room;
@@ -17,7 +18,6 @@ use crate::host::memory::{self, MemoryOwner};
 use crate::host::method::{Kind, Method, Wanted};
 use crate::host::rights;
 use crate::host::system::System;
-use crate::report::units::counted;
 use crate::settings::args::{CaptureMethod, LiveSettings};
 
 /// Settings and state to open interfaces.
